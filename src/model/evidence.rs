@@ -1,0 +1,158 @@
+//! Evidence: what was found beside an artifact and how it was judged; and findings of checks.
+
+use super::descriptor::MediaType;
+use super::digest::Digest;
+use serde::{Deserialize, Serialize};
+
+/// Judgement of one piece of evidence. Unknown is not good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It was checked and holds.
+    Good,
+    /// It could not be judged: a kind, format or key that nobody here knows.
+    Unknown,
+    /// It was checked and does not hold.
+    Bad,
+}
+
+/// Kinds of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvidenceKind {
+    /// Signature by cosign, simple signing form.
+    CosignSignature,
+    /// Attestation by cosign, DSSE form under a tag.
+    CosignAttestation,
+    /// Sigstore bundle: a signature or an attestation.
+    SigstoreBundle,
+    /// Signature of the Notary Project.
+    Notation,
+    /// SBOM that is attached without a signature.
+    Sbom,
+    /// Anything else that refers to the artifact.
+    Other,
+}
+
+/// Who made a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Signer {
+    /// A public key, by the SHA-256 of its DER form.
+    Key {
+        /// Name or path of the key in the policy.
+        name: String,
+        /// SHA-256 of the SubjectPublicKeyInfo.
+        sha256: Digest,
+    },
+    /// A short-lived certificate.
+    Certificate {
+        /// Identity: the certificate's subject alternative name.
+        identity: String,
+        /// Issuer that vouched for the identity.
+        issuer: String,
+    },
+}
+
+/// One piece of evidence, as found and judged. The same record stands in bundles and receipts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Evidence {
+    /// What it is about.
+    pub subject: Digest,
+    /// What it is.
+    pub kind: EvidenceKind,
+    /// Manifest that carries it.
+    pub source: Digest,
+    /// Tag that led to it, where it was found by a tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Type that it states.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<MediaType>,
+    /// Judgement.
+    pub verdict: Verdict,
+    /// Reason in words.
+    pub reason: String,
+    /// Who signed, where that was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<Signer>,
+    /// How the transparency log was checked: `proof`, `promise` or `none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// Verified times, RFC 3339.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub times: Vec<String>,
+    /// Predicate type of a verified attestation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predicate_type: Option<String>,
+    /// What an offline verifier did not check.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_checked: Vec<String>,
+}
+
+/// How much a finding matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Worth knowing.
+    Note,
+    /// Worth a decision.
+    Warning,
+    /// The thing checked does not hold.
+    Error,
+}
+
+/// Classes of findings; each has one exit number, in `cli/error.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FindingClass {
+    /// A paper, flag or setting.
+    Config,
+    /// Bytes, digests, structure.
+    Integrity,
+    /// A volume that is missing, foreign or cannot be read.
+    Media,
+    /// A signature or policy.
+    Policy,
+    /// The destination.
+    Destination,
+    /// The source.
+    Source,
+}
+
+/// What a check found: data, not an error. A check lists all of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// How much it matters.
+    pub severity: Severity,
+    /// Class.
+    pub class: FindingClass,
+    /// Where: a volume with an offset, an artifact, a project.
+    pub place: String,
+    /// What, as a lower-case fragment.
+    pub what: String,
+    /// What the person who reads it can do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hint: String,
+}
+
+impl Finding {
+    /// States an error of `class` at `place`.
+    pub fn error(class: FindingClass, place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, class, place: place.into(), what: what.into(), hint: String::new() }
+    }
+
+    /// States a warning of `class` at `place`.
+    pub fn warning(class: FindingClass, place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(class, place, what) }
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+}

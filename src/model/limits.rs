@@ -1,0 +1,65 @@
+//! Every hard limit on foreign input, in one place. Each has a test at the limit and one past it.
+//!
+//! The numbers are chosen so that legal content found in the field passes with room to spare
+//! and hostile content is refused before it costs memory or time.
+
+/// Largest image manifest or index that is read, in bytes.
+pub const MANIFEST_BYTES: u64 = 8 << 20;
+/// Size of a manifest above which some registries refuse it (distribution stops at 4 MiB), in bytes.
+pub const MANIFEST_WARN_BYTES: u64 = 4 << 20;
+/// Largest image configuration that is read into memory, in bytes.
+pub const CONFIG_BYTES: u64 = 8 << 20;
+/// Largest signature payload (simple signing document), in bytes.
+pub const SIGNATURE_BYTES: u64 = 1 << 20;
+/// Largest signature bundle that is judged, in bytes.
+pub const SIGNATURE_BUNDLE_BYTES: u64 = 8 << 20;
+/// Largest attestation layer that is judged, in bytes.
+pub const ATTESTATION_BYTES: u64 = 64 << 20;
+/// Signatures judged for one subject.
+pub const SIGNATURES_PER_SUBJECT: usize = 64;
+/// Referrers carried for one subject.
+pub const REFERRERS_PER_SUBJECT: usize = 256;
+/// Length of a chain of subjects (a signature of an SBOM of an image …).
+pub const REFERRER_DEPTH: usize = 4;
+/// One challenge header, in bytes.
+pub const CHALLENGE_BYTES: usize = 16 << 10;
+/// A token endpoint's answer, in bytes.
+pub const TOKEN_BYTES: usize = 1 << 20;
+/// An error body that is read for the server's words, in bytes.
+pub const ERROR_BODY_BYTES: usize = 64 << 10;
+/// Server's words that are shown or kept, in bytes.
+pub const ERROR_WORDS_BYTES: usize = 1 << 10;
+/// Redirects followed for one request.
+pub const REDIRECTS: usize = 5;
+/// Pages of tags or referrers read from one repository.
+pub const LIST_PAGES: usize = 10_000;
+/// Tags or referrers read from one repository.
+pub const LIST_ENTRIES: usize = 1_000_000;
+/// Bytes of one page of tags or of referrers.
+pub const LIST_PAGE_BYTES: usize = 8 << 20;
+/// Depth of indexes within indexes.
+pub const INDEX_DEPTH: usize = 4;
+/// Children of one index.
+pub const INDEX_CHILDREN: usize = 1_000;
+/// Layers of one image.
+pub const LAYERS: usize = 1_024;
+/// Largest size that a descriptor may state: 2^53 − 1, the largest integer that every JSON reader agrees on.
+pub const DESCRIPTOR_SIZE: u64 = (1 << 53) - 1;
+/// Whole reference as typed, in bytes.
+pub const REFERENCE_BYTES: usize = 4 << 10;
+/// `host/path` of a reference, in characters.
+pub const REPOSITORY_CHARS: usize = 255;
+/// Characters of a tag.
+pub const TAG_CHARS: usize = 128;
+/// Document that a person wrote (mirror file, policy, Kubernetes YAML, image list), in bytes.
+pub const PAPER_BYTES: u64 = 64 << 20;
+/// Nesting of JSON and YAML documents.
+pub const NESTING: usize = 128;
+/// Volumes of one bundle.
+pub const VOLUMES: u32 = 10_000;
+/// Document in a bundle's head (index, lock, policy, evidence), in bytes.
+pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
+/// Statement in a bundle's head (`airlift/head.json`), in bytes.
+pub const HEAD_BYTES: u64 = 8 << 20;
+/// Length of a path inside a bundle, in bytes.
+pub const BUNDLE_PATH_BYTES: usize = 240;

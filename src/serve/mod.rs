@@ -1,0 +1,1 @@
+//! Floor 3: an embedded OCI registry.

@@ -1,0 +1,1 @@
+//! Floor 3: OCI image layouts on a disk.

@@ -1,0 +1,1 @@
+//! Beside the floors, for tests only: doubles and generators.

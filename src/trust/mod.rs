@@ -1,0 +1,1 @@
+//! Floor 3: judges bytes against a policy; asks nobody.

@@ -1,0 +1,15 @@
+//! One integration binary. Real parts and the kill tests run where their programs are installed; the
+//! gate says what it skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "tests")]
+
+mod architecture;
+mod bundle_damage;
+mod bundle_golden;
+mod commands;
+mod discover;
+mod harbor_double;
+mod journey;
+mod kill;
+mod registry_client;
+mod registry_server;
+mod trust;
