@@ -1,1 +1,108 @@
-//! Floor 5: commands.
+//! Floor 5: the commands. One file each: arguments, one call of a flow, rendering.
+//!
+//! The only room that speaks to people. Below it nothing prints, and nothing reads the environment or the clock.
+
+mod clock;
+mod connect;
+mod environment;
+mod error;
+mod human;
+mod judging;
+mod output;
+mod progress;
+mod receiving;
+mod wanting;
+
+mod demo;
+mod import;
+mod inspect;
+mod keygen;
+mod pack;
+mod resolve;
+mod sync;
+mod verify;
+mod why;
+
+pub use environment::Environment;
+
+use clap::{Parser, Subcommand};
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Carries container images, Helm charts and OpenOva Blueprints across an air gap, verified on both sides.
+#[derive(Parser)]
+#[command(name = "airlift", version, about, propagate_version = true, max_term_width = 110)]
+struct Airlift {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    general: General,
+}
+
+/// Options of every command.
+#[derive(clap::Args, Clone)]
+struct General {
+    /// Show no progress bars, even on a terminal
+    #[arg(long, global = true)]
+    no_progress: bool,
+    /// Say less: only results and errors
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    /// Say more: every artifact and blob
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    verbose: bool,
+    /// Form of what is said while the work goes on
+    #[arg(long, global = true, value_name = "FORM", default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// Form of messages on the way.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Resolve(resolve::Arguments),
+    Why(why::Arguments),
+    Pack(pack::Arguments),
+    Inspect(inspect::Arguments),
+    Verify(verify::Arguments),
+    Import(import::Arguments),
+    Sync(sync::Arguments),
+    Keygen(keygen::Arguments),
+    Demo(demo::Arguments),
+}
+
+/// Runs the command line `arguments` and returns the exit number, as `error` lists them.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let airlift = match Airlift::try_parse_from(arguments) {
+        Ok(airlift) => airlift,
+        Err(error) => {
+            // Nothing is left to say if standard error is gone as well.
+            drop(error.print());
+            return ExitCode::from(if error.use_stderr() { error::USAGE } else { error::DONE });
+        }
+    };
+    let output = Output::new(&airlift.general, &environment);
+    let result = match airlift.command {
+        Command::Resolve(arguments) => resolve::run(arguments, &environment, &output),
+        Command::Why(arguments) => why::run(arguments, &output),
+        Command::Pack(arguments) => pack::run(arguments, &environment, &output),
+        Command::Inspect(arguments) => inspect::run(arguments, &output),
+        Command::Verify(arguments) => verify::run(arguments, &environment, &output),
+        Command::Import(arguments) => import::run(arguments, &environment, &output),
+        Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
+        Command::Demo(arguments) => demo::run(arguments, &environment, &output),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => ExitCode::from(output.fail(&error)),
+    }
+}

@@ -1,1 +1,42 @@
-//! Floor 4: the verbs.
+//! Floor 4: the verbs, one file each, as functions over ports: plan, then run.
+//!
+//! Names every room below and no other crate's types but those behind its doors. Reads files that a person
+//! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
+
+mod context;
+mod deliver;
+mod error;
+mod gather;
+mod guard;
+mod import;
+mod judge_again;
+mod opened;
+mod pack;
+mod plan_delivery;
+pub mod pool;
+mod preflight;
+mod publish;
+mod receipt;
+mod remember;
+mod resolve;
+mod shipment;
+mod subset;
+mod sync;
+mod verify;
+mod wanted;
+
+pub use context::Context;
+pub use error::{FlowError, ItemFault, Refusal};
+pub use guard::{Guard, take as take_guard};
+pub use import::{Imported, Medium, Request as ImportRequest, import};
+pub use opened::{Authors, Opened, open as open_bundle};
+pub use pack::{Packed, Request as PackRequest, pack, pack_stream};
+pub use plan_delivery::{ArtifactPlan, BlobPlan, DeliveryPlan, DocumentStep, Prefix};
+pub use preflight::Mode;
+pub use publish::publish;
+pub use remember::Remembering;
+pub use resolve::{Resolved, Update};
+pub use shipment::{NeededBlob, Shipment};
+pub use sync::{Request as SyncRequest, sync};
+pub use verify::{Request as VerifyRequest, Verified, verify};
+pub use wanted::{Lookup, Wanted, look_up, read_paper};

@@ -1,1 +1,11 @@
-//! Floor 3: OCI image layouts on a disk.
+//! Floor 3: OCI image layouts on a disk, as a place that can be filled and read.
+//!
+//! Knows files and the layout's form (OCI image specification, "Image Layout"); knows no network, no
+//! signature and no bundle. A blob gets its name only after its bytes matched; `index.json` is replaced
+//! as a whole, after everything that it names is there. One run at a time fills a folder.
+
+mod layout;
+mod put;
+
+pub use layout::{LayoutFolder, OpenError};
+pub use put::{PutError, put};

@@ -1,0 +1,43 @@
+//! What the program was started with: variables, terminal, the wish to stop. Collected once, by `main`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Surroundings of the program.
+pub struct Environment {
+    /// Environment variables that are valid text.
+    pub variables: BTreeMap<String, String>,
+    /// Whether standard error is a terminal.
+    pub terminal: bool,
+    /// Set once the program was asked to stop.
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Environment {
+    /// Returns the variable `name`; an empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// Returns the variable `name` in upper case or in lower case, as proxies are named both ways.
+    pub fn either(&self, name: &str) -> Option<&str> {
+        self.get(&name.to_lowercase()).or_else(|| self.get(name))
+    }
+
+    /// Returns the places where container tools keep credentials, in the order of their precedence.
+    pub fn auth_files(&self) -> Vec<PathBuf> {
+        let home = self.get("HOME").map(PathBuf::from);
+        let below_home = |path: &str| home.as_ref().map(|home| home.join(path));
+        let below = |name: &str, path: &str| self.get(name).map(|folder| PathBuf::from(folder).join(path));
+        let candidates = [
+            self.get("AIRLIFT_AUTH_FILE").map(PathBuf::from),
+            self.get("REGISTRY_AUTH_FILE").map(PathBuf::from),
+            below("XDG_RUNTIME_DIR", "containers/auth.json"),
+            below("XDG_CONFIG_HOME", "containers/auth.json").or_else(|| below_home(".config/containers/auth.json")),
+            below("DOCKER_CONFIG", "config.json").or_else(|| below_home(".docker/config.json")),
+        ];
+        candidates.into_iter().flatten().collect()
+    }
+}

@@ -1,0 +1,160 @@
+//! Turns any error into message, cause, hint and exit number. The numbers are part of the contract.
+
+use crate::bundle::{ReadError, WriteError};
+use crate::document::PaperError;
+use crate::flow::{FlowError, ItemFault};
+use crate::model::evidence::{FindingClass, Severity};
+use crate::model::reference::ReferenceError;
+use crate::model::{Fault, FaultKind, Finding};
+
+/// All was done.
+pub const DONE: u8 = 0;
+/// The program itself is wrong, or the machine under it.
+pub const INTERNAL: u8 = 1;
+/// The command line or a file that a person wrote cannot be used.
+pub const USAGE: u8 = 2;
+/// Part of the work was done; the same command goes on.
+pub const PARTLY: u8 = 10;
+/// A source cannot be reached, or lacks what was asked for.
+pub const SOURCE: u8 = 20;
+/// A signature is missing or wrong, or the policy refuses.
+pub const REFUSED: u8 = 30;
+/// Content is damaged or incomplete.
+pub const DAMAGED: u8 = 40;
+/// The destination refuses, or went away.
+pub const DESTINATION: u8 = 50;
+
+/// Error of a command: a message, its causes, what to do, and the exit number.
+#[derive(Debug)]
+pub struct CliError {
+    /// What happened.
+    pub message: String,
+    /// Causes, nearest first.
+    pub causes: Vec<String>,
+    /// What the reader can do.
+    pub hints: Vec<String>,
+    /// Exit number.
+    pub code: u8,
+}
+
+impl CliError {
+    /// States that the command line cannot be meant.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), causes: Vec::new(), hints: Vec::new(), code: USAGE }
+    }
+
+    /// States that a file that a person named cannot be read or written.
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self { causes: vec![error.to_string()], ..Self::usage(format!("{} cannot be used", path.display())) }
+    }
+
+    /// Adds advice.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<ReferenceError> for CliError {
+    fn from(error: ReferenceError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
+impl From<PaperError> for CliError {
+    fn from(error: PaperError) -> Self {
+        FlowError::from(error).into()
+    }
+}
+
+impl From<FlowError> for CliError {
+    fn from(error: FlowError) -> Self {
+        let mut causes = Vec::new();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            causes.push(inner.to_string());
+            cause = inner.source();
+        }
+        for item in faults(&error) {
+            let mut cause = std::error::Error::source(&item.fault);
+            while let Some(inner) = cause {
+                causes.push(inner.to_string());
+                cause = inner.source();
+            }
+        }
+        causes.dedup();
+        Self { message: error.to_string(), causes, hints: hints(&error), code: code(&error) }
+    }
+}
+
+fn faults(error: &FlowError) -> &[ItemFault] {
+    match error {
+        FlowError::Source(items) => items,
+        FlowError::Destination(item) => std::slice::from_ref(item),
+        _ => &[],
+    }
+}
+
+/// Returns the exit number of an error.
+pub fn code(error: &FlowError) -> u8 {
+    match error {
+        FlowError::Paper(_) | FlowError::Discover(_) | FlowError::Usage(_) | FlowError::Plan(_) => USAGE,
+        FlowError::Trust(_) | FlowError::Seal(_) | FlowError::File { .. } => USAGE,
+        FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),
+        FlowError::Destination(item) => fault_code(&item.fault, DESTINATION),
+        FlowError::Content { .. } | FlowError::Incomplete { .. } => DAMAGED,
+        FlowError::Refused(_) | FlowError::Unauthentic(_) => REFUSED,
+        FlowError::Write(error) => write_code(error),
+        FlowError::Read(error) => read_code(error),
+        FlowError::Preflight(_) => DESTINATION,
+        FlowError::Busy(_) | FlowError::Interrupted => PARTLY,
+    }
+}
+
+fn fault_code(fault: &Fault, side: u8) -> u8 {
+    match fault.kind {
+        FaultKind::Damaged | FaultKind::Malformed | FaultKind::TooLarge => DAMAGED,
+        FaultKind::Busy | FaultKind::Interrupted => PARTLY,
+        _ => side,
+    }
+}
+
+fn write_code(error: &WriteError) -> u8 {
+    if error.may_go_on() { PARTLY } else { INTERNAL }
+}
+
+fn read_code(error: &ReadError) -> u8 {
+    if error.is_absent() { USAGE } else { DAMAGED }
+}
+
+/// Returns the exit number of a list of findings: that of the worst.
+pub fn findings_code(findings: &[Finding]) -> u8 {
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let number = |finding: &Finding| match finding.class {
+        FindingClass::Config => USAGE,
+        FindingClass::Integrity | FindingClass::Media => DAMAGED,
+        FindingClass::Policy => REFUSED,
+        FindingClass::Destination => DESTINATION,
+        FindingClass::Source => SOURCE,
+    };
+    let numbers: Vec<u8> = errors.map(number).collect();
+    let worst = [DAMAGED, REFUSED, DESTINATION, SOURCE, USAGE];
+    worst.into_iter().find(|number| numbers.contains(number)).unwrap_or(DONE)
+}
+
+fn hints(error: &FlowError) -> Vec<String> {
+    let mut hints: Vec<String> = match error {
+        FlowError::Refused(refusals) => refusals.iter().map(|refusal| refusal.hint.clone()).collect(),
+        FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
+        FlowError::Unauthentic(_) => vec![
+            "give the author's public key with --bundle-key, or accept this one bundle with --allow-unsigned-bundle".to_owned(),
+        ],
+        FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
+        _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),
+    };
+    hints.retain(|hint| !hint.is_empty());
+    let mut seen = std::collections::BTreeSet::new();
+    hints.retain(|hint| seen.insert(hint.clone()));
+    hints
+}

@@ -1,0 +1,52 @@
+//! `airlift import`
+
+use super::clock;
+use super::connect::Connecting;
+use super::environment::Environment;
+use super::error::{CliError, DONE};
+use super::judging::{Authoring, Judging, medium};
+use super::output::{Form, Output};
+use super::receiving::{Receiving, report};
+use crate::flow::{Context, ImportRequest, import};
+use std::path::PathBuf;
+
+/// Import a bundle into Harbor, any OCI registry, or an OCI layout folder
+///
+/// Reads the medium once, keeps no copy of it, and shows nothing at the destination before it is verified.
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Volumes, folders or globs of volumes; `-` for standard input
+    #[arg(value_name = "BUNDLE", required = true)]
+    bundle: Vec<PathBuf>,
+    #[command(flatten)]
+    receiving: Receiving,
+    #[command(flatten)]
+    authoring: Authoring,
+    #[command(flatten)]
+    judging: Judging,
+    #[command(flatten)]
+    connecting: Connecting,
+    /// Form of the result
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: Form,
+}
+
+/// Imports.
+pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
+    let authors = arguments.authoring.authors()?;
+    let judge = arguments.judging.judge_if_asked()?;
+    let place = arguments.receiving.place(&arguments.connecting, environment)?;
+    let progress = output.progress();
+    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let request = ImportRequest {
+        from: medium(&arguments.bundle)?,
+        authors: &authors,
+        judge: judge.as_ref(),
+        prefix: place.prefix(),
+        mode: arguments.receiving.mode(),
+        now: &clock::now,
+    };
+    let imported = import(request, place.destination(), &context)?;
+    report(imported, &arguments.receiving, arguments.output, output)?;
+    Ok(DONE)
+}

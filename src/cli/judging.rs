@@ -1,0 +1,157 @@
+//! Arguments that say whose signatures count, and the judge made from them.
+
+use super::clock;
+use super::environment::Environment;
+use super::error::CliError;
+use crate::document::policy::{Flags, Keyless, Policy};
+use crate::flow::{Authors, FlowError, read_paper};
+use crate::trust::{Judge, PublicKey, SigningKey};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// Policy, or the short forms of one.
+#[derive(clap::Args)]
+pub struct Judging {
+    /// Policy file
+    #[arg(long, value_name = "POLICY.YAML")]
+    policy: Option<PathBuf>,
+    #[command(flatten)]
+    short: Short,
+    /// Trusted root (Sigstore's trusted_root.json) for keyless signatures
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    trusted_root: Option<PathBuf>,
+}
+
+#[derive(clap::Args)]
+struct Short {
+    /// Public key (PEM) that must have signed every artifact; repeatable, any of them is enough
+    #[arg(long = "key", value_name = "COSIGN.PUB", conflicts_with = "policy")]
+    keys: Vec<PathBuf>,
+    /// Take artifacts that match this pattern without a signature (`host/path/**`); repeatable
+    #[arg(long, value_name = "PATTERN", conflicts_with = "policy")]
+    allow_unsigned: Vec<String>,
+    #[command(flatten)]
+    keyless: KeylessArguments,
+}
+
+#[derive(clap::Args)]
+struct KeylessArguments {
+    /// Identity that must stand in the signing certificate
+    #[arg(long, value_name = "IDENTITY", group = "identity", conflicts_with = "policy", requires = "issuer")]
+    certificate_identity: Option<String>,
+    /// Regular expression for that identity
+    #[arg(long, value_name = "REGEXP", group = "identity", conflicts_with = "policy", requires = "issuer")]
+    certificate_identity_regexp: Option<String>,
+    /// Issuer that must have vouched for the identity
+    #[arg(long, value_name = "URL", group = "issuer", requires = "identity")]
+    certificate_oidc_issuer: Option<String>,
+    /// Regular expression for that issuer
+    #[arg(long, value_name = "REGEXP", group = "issuer", requires = "identity")]
+    certificate_oidc_issuer_regexp: Option<String>,
+}
+
+impl Judging {
+    /// Returns the policy as text, with the judge made from it.
+    pub fn judge(&self) -> Result<(String, Judge), CliError> {
+        let (policy, base) = match &self.policy {
+            Some(path) => (read_policy(path)?, path.parent().map(Path::to_owned)),
+            None => (Policy::from_flags(&self.flags()?), None),
+        };
+        Ok((policy.to_text(), make_judge(&policy, base.as_deref())?))
+    }
+
+    /// Returns a judge where anything was said about signatures.
+    pub fn judge_if_asked(&self) -> Result<Option<Judge>, CliError> {
+        let short = &self.short;
+        let keyless = &short.keyless;
+        let said = self.policy.is_some()
+            || !short.keys.is_empty()
+            || !short.allow_unsigned.is_empty()
+            || keyless.certificate_identity.is_some()
+            || keyless.certificate_identity_regexp.is_some();
+        said.then(|| self.judge().map(|(_, judge)| judge)).transpose()
+    }
+
+    fn flags(&self) -> Result<Flags, CliError> {
+        let read = |path: &PathBuf| Ok((path.display().to_string(), text(path)?));
+        let keys = self.short.keys.iter().map(read).collect::<Result<_, CliError>>()?;
+        let keyless = &self.short.keyless;
+        let named = keyless.certificate_identity.is_some() || keyless.certificate_identity_regexp.is_some();
+        let keyless = match (&self.trusted_root, named) {
+            (_, false) => None,
+            (None, true) => {
+                return Err(CliError::usage("an identity needs a trusted root to check its certificate against")
+                    .with_hint("give Sigstore's trusted_root.json with --trusted-root"));
+            }
+            (Some(root), true) => Some(Keyless {
+                identity: keyless.certificate_identity.clone(),
+                identity_regexp: keyless.certificate_identity_regexp.clone(),
+                issuer: keyless.certificate_oidc_issuer.clone(),
+                issuer_regexp: keyless.certificate_oidc_issuer_regexp.clone(),
+                trusted_root: root.display().to_string(),
+            }),
+        };
+        Ok(Flags { keys, keyless, allow_unsigned: self.short.allow_unsigned.clone() })
+    }
+}
+
+fn read_policy(path: &Path) -> Result<Policy, CliError> {
+    Ok(Policy::parse(&text(path)?, &path.display().to_string())?)
+}
+
+/// Reads a text file that a person named.
+pub fn text(path: &Path) -> Result<String, CliError> {
+    String::from_utf8(read_paper(path)?).map_err(|_| CliError::usage(format!("{} is not UTF-8", path.display())))
+}
+
+/// Makes a judge; files that the policy names are looked up beside it.
+pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
+    let mut load = |name: &str| {
+        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
+        read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
+    };
+    Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
+}
+
+/// Whose signature over a bundle is accepted.
+#[derive(clap::Args)]
+pub struct Authoring {
+    /// Public key (PEM) of an author whose bundles are accepted; repeatable
+    #[arg(long = "bundle-key", value_name = "PUB")]
+    keys: Vec<PathBuf>,
+    /// Take a bundle that has no acceptable signature
+    #[arg(long)]
+    allow_unsigned_bundle: bool,
+}
+
+impl Authoring {
+    /// Returns the accepted authors.
+    pub fn authors(&self) -> Result<Authors, CliError> {
+        let read = |path: &PathBuf| {
+            PublicKey::from_pem(&text(path)?).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+        };
+        Ok(Authors {
+            keys: self.keys.iter().map(read).collect::<Result<_, _>>()?,
+            allow_unsigned: self.allow_unsigned_bundle,
+        })
+    }
+}
+
+/// Reads a private key; a password is asked for in the environment only.
+pub fn signing_key(path: &Path, environment: &Environment) -> Result<SigningKey, CliError> {
+    let password = environment.get("AIRLIFT_KEY_PASSWORD").or_else(|| environment.get("COSIGN_PASSWORD"));
+    SigningKey::from_pem(text(path)?.as_bytes(), password.map(str::as_bytes))
+        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+}
+
+/// Opens what `-` or a list of volumes, folders and globs stands for.
+pub fn medium(arguments: &[PathBuf]) -> Result<crate::flow::Medium, CliError> {
+    if let [only] = arguments
+        && only.as_os_str() == "-"
+    {
+        let stdin: Box<dyn Read + Send> = Box::new(io::BufReader::with_capacity(1 << 20, io::stdin()));
+        return Ok(crate::flow::Medium::Stream(stdin));
+    }
+    let volumes = crate::bundle::find_volumes(arguments).map_err(|error| CliError::from(FlowError::from(error)))?;
+    Ok(crate::flow::Medium::Files(volumes))
+}

@@ -1,0 +1,104 @@
+//! Where the program speaks: results on standard output, everything else on standard error.
+
+use super::environment::Environment;
+use super::error::CliError;
+use super::progress::Progress;
+use super::{General, LogFormat};
+use crate::model::Finding;
+use crate::model::evidence::Severity;
+use std::fmt::Display;
+use std::io::Write;
+
+/// Form of a result.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
+pub enum Form {
+    /// For people.
+    #[default]
+    Table,
+    /// For programs: one JSON document.
+    Json,
+}
+
+/// The program's voice.
+pub struct Output {
+    quiet: bool,
+    verbose: bool,
+    json_log: bool,
+    bars: bool,
+}
+
+impl Output {
+    pub(super) fn new(general: &General, environment: &Environment) -> Self {
+        let json_log = general.log_format == LogFormat::Json;
+        Self {
+            quiet: general.quiet,
+            verbose: general.verbose,
+            json_log,
+            bars: environment.terminal && !general.no_progress && !general.quiet && !json_log,
+        }
+    }
+
+    /// Returns a listener that shows progress in the way that was asked for.
+    pub fn progress(&self) -> Progress {
+        Progress::new(self.bars, self.json_log, self.quiet, self.verbose)
+    }
+
+    /// Prints a result.
+    pub fn result(&self, text: impl Display) {
+        // A reader that closed the pipe has what it wanted; the work itself is judged by the exit number.
+        drop(writeln!(std::io::stdout().lock(), "{text}"));
+    }
+
+    /// Prints a value as JSON with line breaks.
+    pub fn json(&self, value: &impl serde::Serialize) {
+        self.result(serde_json::to_string_pretty(value).unwrap_or_default());
+    }
+
+    /// Says something beside the result.
+    pub fn note(&self, text: impl Display) {
+        if self.quiet {
+            return;
+        }
+        if self.json_log {
+            let line = serde_json::json!({ "event": "Note", "message": text.to_string() });
+            drop(writeln!(std::io::stderr().lock(), "{line}"));
+        } else {
+            drop(writeln!(std::io::stderr().lock(), "{text}"));
+        }
+    }
+
+    /// Shows findings, with their advice.
+    pub fn findings(&self, findings: &[Finding]) {
+        for finding in findings {
+            let word = match finding.severity {
+                Severity::Note => "note",
+                Severity::Warning => "warning",
+                Severity::Error => "error",
+            };
+            self.note(format!("{word}: {}: {}", finding.place, finding.what));
+            if !finding.hint.is_empty() {
+                self.note(format!("   hint: {}", finding.hint));
+            }
+        }
+    }
+
+    /// Shows an error and returns its exit number.
+    pub fn fail(&self, error: &CliError) -> u8 {
+        let mut stderr = std::io::stderr().lock();
+        if self.json_log {
+            let line = serde_json::json!({
+                "event": "Failed", "message": error.message, "causes": error.causes, "hints": error.hints, "exit": error.code,
+            });
+            drop(writeln!(stderr, "{line}"));
+            return error.code;
+        }
+        drop(writeln!(stderr, "error: {}", error.message));
+        for cause in &error.causes {
+            drop(writeln!(stderr, "cause: {cause}"));
+        }
+        for hint in &error.hints {
+            drop(writeln!(stderr, " hint: {hint}"));
+        }
+        error.code
+    }
+}

@@ -1,0 +1,78 @@
+//! `airlift pack`
+
+use super::connect::Connecting;
+use super::environment::Environment;
+use super::error::{CliError, DONE};
+use super::human;
+use super::judging::{Judging, signing_key};
+use super::output::Output;
+use super::wanting::Wanting;
+use crate::bundle::Options;
+use crate::flow::{Context, Packed, PackRequest, Remembering, Update, look_up, pack, pack_stream};
+use std::io;
+use std::path::PathBuf;
+
+/// Pull what is wanted, verify it under a policy, and write a signed bundle
+///
+/// Nothing is packed that has neither an acceptable signature nor an explicit --allow-unsigned. Killed and run again with the
+/// same arguments, it goes on where it was.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    wanting: Wanting,
+    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output
+    #[arg(short, long, value_name = "OUT")]
+    output: PathBuf,
+    /// Largest size of a volume: 64MiB, 4GB, …
+    #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
+    volume_size: Option<u64>,
+    /// Private key (PEM) that signs the bundle: of `airlift keygen`, or an encrypted one of cosign with its password in
+    /// AIRLIFT_KEY_PASSWORD or COSIGN_PASSWORD
+    #[arg(long, value_name = "KEY")]
+    sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
+    #[command(flatten)]
+    connecting: Connecting,
+}
+
+/// Packs.
+pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
+    let wanted = arguments.wanting.meant()?;
+    let (policy, judge) = arguments.judging.judge()?;
+    let key = arguments.sign_key.as_deref().map(|path| signing_key(path, environment)).transpose()?;
+    let remote = arguments.connecting.remote(environment)?;
+    let source = Remembering::new(&remote);
+    let progress = output.progress();
+    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let lookup = look_up(&wanted, None, Update::Nothing, &source, &context)?;
+    output.findings(&lookup.findings);
+    let options = Options { volume_size: arguments.volume_size, ..Options::default() };
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, key: key.as_ref(), options };
+    let packed = if arguments.output.as_os_str() == "-" {
+        pack_stream(request, &source, &mut io::stdout().lock(), &context)?
+    } else {
+        pack(request, &source, &arguments.output, &context)?
+    };
+    output.findings(&packed.warnings);
+    show(&packed, key.is_some(), arguments.output.as_os_str() == "-", output);
+    Ok(DONE)
+}
+
+fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
+    let say = |text: String| if piped { output.note(text) } else { output.result(text) };
+    let written = &packed.written;
+    let volumes = human::count(written.volumes.len().max(1) as u64, "volume");
+    let artifacts = human::count(packed.artifacts as u64, "artifact");
+    say(format!("packed {artifacts}, {} of payload, into {volumes}, {}", human::bytes(packed.payload), human::bytes(written.bytes)));
+    if packed.resumed > 0 {
+        say(format!("{} of it were there from an earlier run", human::bytes(packed.resumed)));
+    }
+    for volume in &written.volumes {
+        say(format!("  {}", volume.display()));
+    }
+    say(format!("bundle {}", written.bundle_id));
+    if !signed {
+        output.note("warning: the bundle is not signed; whoever imports it must pass --allow-unsigned-bundle. Sign with --sign-key");
+    }
+}

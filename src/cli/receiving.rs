@@ -1,0 +1,146 @@
+//! Arguments that name a destination, and how an arrival is reported.
+
+use super::connect::Connecting;
+use super::environment::Environment;
+use super::error::{CliError, DESTINATION, PARTLY};
+use super::human;
+use super::output::{Form, Output};
+use crate::document::receipt::{Arrival, Outcome, Receipt};
+use crate::flow::{DeliveryPlan, Imported, Mode, Prefix, publish};
+use crate::model::port::Destination;
+use crate::registry::Remote;
+use crate::store::{LayoutFolder, OpenError};
+use std::path::{Path, PathBuf};
+
+/// Where a delivery goes, and what is written about it.
+#[derive(clap::Args)]
+pub struct Receiving {
+    /// Destination: HOST[:PORT][/PREFIX] of a registry, or oci:FOLDER for an OCI layout
+    #[arg(long, value_name = "DESTINATION")]
+    to: String,
+    /// Create projects that do not exist (Harbor)
+    #[arg(long)]
+    create_projects: bool,
+    /// Print the plan and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Write the receipt to this file
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
+}
+
+/// An opened destination.
+pub enum Place {
+    /// A registry.
+    Registry(Box<Remote>, Prefix),
+    /// A folder.
+    Folder(Box<LayoutFolder>, Prefix),
+}
+
+impl Place {
+    /// Returns the port.
+    pub fn destination(&self) -> &dyn Destination {
+        match self {
+            Self::Registry(remote, _) => &**remote,
+            Self::Folder(folder, _) => &**folder,
+        }
+    }
+
+    /// Returns the host and the prefix.
+    pub const fn prefix(&self) -> &Prefix {
+        match self {
+            Self::Registry(_, prefix) | Self::Folder(_, prefix) => prefix,
+        }
+    }
+}
+
+impl Receiving {
+    /// Opens the destination.
+    pub fn place(&self, connecting: &Connecting, environment: &Environment) -> Result<Place, CliError> {
+        if let Some(folder) = self.to.strip_prefix("oci:") {
+            let prefix = Prefix::parse("layout")?;
+            return Ok(Place::Folder(Box::new(open_folder(Path::new(folder))?), prefix));
+        }
+        let prefix = Prefix::parse(&self.to).map_err(|error| {
+            CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")
+        })?;
+        Ok(Place::Registry(Box::new(connecting.remote(environment)?), prefix))
+    }
+
+    /// Returns how the delivery is meant.
+    pub const fn mode(&self) -> Mode {
+        Mode { create_projects: self.create_projects, dry_run: self.dry_run }
+    }
+}
+
+fn open_folder(path: &Path) -> Result<LayoutFolder, CliError> {
+    LayoutFolder::open(path).map_err(|error| {
+        let code = if matches!(error, OpenError::Busy(_)) { PARTLY } else { DESTINATION };
+        let causes = std::error::Error::source(&error).map(ToString::to_string).into_iter().collect();
+        CliError { causes, code, ..CliError::usage(error.to_string()) }
+    })
+}
+
+/// Shows what came of a delivery, writes the receipt, and fails where the run failed.
+pub fn report(imported: Imported, receiving: &Receiving, form: Form, output: &Output) -> Result<(), CliError> {
+    output.findings(&imported.findings);
+    let Some(receipt) = &imported.receipt else {
+        match form {
+            Form::Json => output.json(&imported.plan),
+            Form::Table => show_plan(&imported.plan, output),
+        }
+        return Ok(());
+    };
+    if let Some(path) = &receiving.receipt {
+        publish(path, &receipt.to_bytes())?;
+    }
+    match form {
+        Form::Json => output.json(receipt),
+        Form::Table => show(receipt, output),
+    }
+    match imported.failure {
+        Some(failure) => Err(CliError::from(failure).with_hint("run the same command again: what has arrived is not sent again")),
+        None => Ok(()),
+    }
+}
+
+fn show_plan(plan: &DeliveryPlan, output: &Output) {
+    let state = |present| if present { "already there" } else { "to import" };
+    let rows: Vec<Vec<String>> =
+        plan.artifacts.iter().map(|artifact| vec![state(artifact.present).to_owned(), artifact.destination.clone()]).collect();
+    output.result(human::table(&rows).trim_end());
+    let artifacts = human::count(plan.missing() as u64, "artifact");
+    let blobs = plan.blobs.iter().filter(|blob| blob.present_in.is_none()).count();
+    let bytes = human::bytes(plan.bytes_to_send());
+    output.result(format!("would import {artifacts}: {bytes} in {}", human::count(blobs as u64, "blob")));
+}
+
+fn show(receipt: &Receipt, output: &Output) {
+    let rows: Vec<Vec<String>> = receipt.artifacts.iter().map(row).collect();
+    output.result(human::table(&rows).trim_end());
+    let moved = &receipt.moved;
+    output.result(format!(
+        "sent {} in {}, mounted {}, {} written",
+        human::bytes(moved.bytes_sent),
+        human::count(moved.blobs_sent, "blob"),
+        moved.blobs_mounted,
+        human::count(moved.documents_sent, "document"),
+    ));
+    let arrived = receipt.artifacts.iter().filter(|a| !matches!(a.outcome, Outcome::Failed { .. })).count() as u64;
+    let whole = if receipt.complete { "complete" } else { "NOT complete" };
+    let total = human::count(receipt.artifacts.len() as u64, "artifact");
+    output.result(format!("{whole}: {arrived} of {total} at {} ({})", receipt.destination, receipt.product));
+}
+
+fn row(arrival: &Arrival) -> Vec<String> {
+    let word = match &arrival.outcome {
+        Outcome::Imported => "imported",
+        Outcome::AlreadyThere => "already there",
+        Outcome::Failed { .. } => "FAILED",
+    };
+    let with = match arrival.attached.len() {
+        0 => String::new(),
+        n => format!("with {}", human::count(n as u64, "attachment")),
+    };
+    vec![word.to_owned(), arrival.destination.clone(), arrival.digest.short(), with]
+}

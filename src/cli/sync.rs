@@ -1,0 +1,58 @@
+//! `airlift sync`
+
+use super::clock;
+use super::connect::Connecting;
+use super::environment::Environment;
+use super::error::{CliError, DONE};
+use super::judging::Judging;
+use super::output::{Form, Output};
+use super::receiving::{Receiving, report};
+use super::wanting::Wanting;
+use crate::flow::{Context, Remembering, SyncRequest, Update, look_up, sync, take_guard};
+use std::path::PathBuf;
+
+/// Mirror from registries to a registry, with no bundle between
+///
+/// Fit for a scheduler: with --lock-file a run that overlaps another ends at once with exit 10; a run with nothing new writes nothing.
+#[derive(clap::Args)]
+pub struct Arguments {
+    #[command(flatten)]
+    wanting: Wanting,
+    #[command(flatten)]
+    receiving: Receiving,
+    #[command(flatten)]
+    judging: Judging,
+    #[command(flatten)]
+    connecting: Connecting,
+    /// File that keeps two runs of one job apart
+    #[arg(long, value_name = "FILE")]
+    lock_file: Option<PathBuf>,
+    /// Form of the result
+    #[arg(short, long, value_name = "FORM", default_value = "table")]
+    output: Form,
+}
+
+/// Mirrors.
+pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
+    let who = || format!("process {} since {}", std::process::id(), clock::now());
+    let _guard = arguments.lock_file.as_deref().map(|path| take_guard(path, &who())).transpose()?;
+    let wanted = arguments.wanting.meant()?;
+    let (_, judge) = arguments.judging.judge()?;
+    let remote = arguments.connecting.remote(environment)?;
+    let source = Remembering::new(&remote);
+    let place = arguments.receiving.place(&arguments.connecting, environment)?;
+    let progress = output.progress();
+    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let lookup = look_up(&wanted, None, Update::Nothing, &source, &context)?;
+    output.findings(&lookup.findings);
+    let request = SyncRequest {
+        lock: lookup.resolved.lock,
+        judge: &judge,
+        prefix: place.prefix(),
+        mode: arguments.receiving.mode(),
+        now: &clock::now,
+    };
+    let synced = sync(request, &source, place.destination(), &context)?;
+    report(synced, &arguments.receiving, arguments.output, output)?;
+    Ok(DONE)
+}

@@ -1,0 +1,152 @@
+//! Why a verb ended without doing its work: one variant for each thing that its caller treats differently.
+
+use crate::bundle::{PlanError, ReadError, WriteError};
+use crate::discover::DiscoverError;
+use crate::document::PaperError;
+use crate::model::{Digest, Fault, Finding};
+use crate::trust::{SealError, TrustError};
+use std::fmt;
+use std::path::PathBuf;
+
+/// An artifact that the policy did not accept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Artifact as the lock names it, with its digest.
+    pub item: String,
+    /// Rule that decided.
+    pub rule: String,
+    /// Reason in words.
+    pub reason: String,
+    /// What the person who reads it can do.
+    pub hint: String,
+}
+
+/// A fault with the thing that it happened to.
+#[derive(Debug)]
+pub struct ItemFault {
+    /// Artifact, blob or file.
+    pub item: String,
+    /// What happened.
+    pub fault: Fault,
+}
+
+impl fmt::Display for ItemFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.item, self.fault)
+    }
+}
+
+/// Why a verb ended.
+#[derive(Debug, thiserror::Error)]
+pub enum FlowError {
+    /// A paper that a person or a machine wrote cannot be used.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
+    /// What the mirror file names could not be discovered.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// A file could not be read or written.
+    #[error("{}: {what}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// One or more things could not be had from their sources.
+    #[error("{}", list(.0))]
+    Source(Vec<ItemFault>),
+    /// Content contradicts itself or what points to it.
+    #[error("{item}: {why}")]
+    Content {
+        /// Artifact or document.
+        item: String,
+        /// Reason in words.
+        why: String,
+    },
+    /// What was asked for cannot be meant.
+    #[error("{0}")]
+    Usage(String),
+    /// The policy did not accept these.
+    #[error("{}", refusals(.0))]
+    Refused(Vec<Refusal>),
+    /// The bundle's own signature is missing or is none that is accepted.
+    #[error("{0}")]
+    Unauthentic(String),
+    /// A signature could not be made or checked.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The policy or its keys cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The bundle could not be planned.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The bundle could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The bundle could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The bundle lacks something that its lock needs.
+    #[error("{what} needs {digest}, which is not in the bundle")]
+    Incomplete {
+        /// Who needs it.
+        what: String,
+        /// What is missing.
+        digest: Digest,
+    },
+    /// The preflight found what would make the run fail.
+    #[error("{}", findings(.0))]
+    Preflight(Vec<Finding>),
+    /// The destination refused or went away.
+    #[error("{0}")]
+    Destination(ItemFault),
+    /// Another run holds the place.
+    #[error("{0}")]
+    Busy(String),
+    /// The run was asked to stop.
+    #[error("stopped on request; nothing is half visible, the same command goes on where it was")]
+    Interrupted,
+}
+
+fn list(items: &[ItemFault]) -> String {
+    match items {
+        [one] => one.to_string(),
+        many => {
+            let lines: Vec<String> = many.iter().map(|item| format!("\n  {item}")).collect();
+            format!("{} things could not be had:{}", many.len(), lines.concat())
+        }
+    }
+}
+
+fn refusals(items: &[Refusal]) -> String {
+    let lines: Vec<String> =
+        items.iter().map(|r| format!("\n  {}: {} (decided by {})", r.item, r.reason, r.rule)).collect();
+    format!("the policy refuses {} {}:{}", items.len(), if items.len() == 1 { "artifact" } else { "artifacts" }, lines.concat())
+}
+
+fn findings(items: &[Finding]) -> String {
+    let lines: Vec<String> = items.iter().map(|f| format!("\n  {}: {}", f.place, f.what)).collect();
+    format!("the destination is not ready; nothing was sent:{}", lines.concat())
+}
+
+impl FlowError {
+    /// States that one thing could not be had from its source.
+    pub fn source(item: impl Into<String>, fault: Fault) -> Self {
+        Self::Source(vec![ItemFault { item: item.into(), fault }])
+    }
+
+    /// States that the destination failed at one thing.
+    pub fn destination(item: impl Into<String>, fault: Fault) -> Self {
+        Self::Destination(ItemFault { item: item.into(), fault })
+    }
+
+    /// States that a file could not be used.
+    pub fn file(path: impl Into<PathBuf>, what: &'static str, source: std::io::Error) -> Self {
+        Self::File { path: path.into(), what, source }
+    }
+}

@@ -1,0 +1,36 @@
+//! Judges what a bundle carries under another policy than its author's: in a transfer zone, or inside the enclave.
+
+use super::error::FlowError;
+use super::gather::{judged_subject, refusal};
+use super::shipment::Shipment;
+use crate::document::evidence::{ArtifactEvidence, Attached, BundleEvidence};
+use crate::trust::{Candidate, Judge};
+
+/// Judges every artifact anew; lists all refusals before it fails. Copies nothing from the author's verdicts.
+pub fn judge_again(shipment: &Shipment, judge: &Judge) -> Result<BundleEvidence, FlowError> {
+    let mut entries = Vec::new();
+    let mut refused = Vec::new();
+    for (artifact, carried) in shipment.lock.artifacts.iter().zip(&shipment.evidence.artifacts) {
+        let subject = judged_subject(artifact);
+        let about = carried.attached.iter().filter(|a| a.subject == subject.digest);
+        let candidates: Vec<Candidate> = about.filter_map(|a| candidate(shipment, a)).collect();
+        let judgement = judge.judge(&artifact.source, &subject, &candidates);
+        if !judgement.accepted {
+            refused.push(refusal(artifact, &judgement));
+        }
+        entries.push(ArtifactEvidence {
+            subject: subject.digest,
+            rule: judgement.rule,
+            attached: carried.attached.clone(),
+            judged: judgement.evidence,
+        });
+    }
+    if refused.is_empty() { Ok(BundleEvidence::new(entries)) } else { Err(FlowError::Refused(refused)) }
+}
+
+fn candidate(shipment: &Shipment, attached: &Attached) -> Option<Candidate> {
+    let document = shipment.verbatim(&attached.digest)?;
+    let parsed = shipment.document(&attached.digest)?;
+    let layers = parsed.children().into_iter().filter_map(|l| Some((l.clone(), shipment.small(&l.digest)?.to_vec())));
+    Some(Candidate { tag: attached.tag.clone(), document, layers: layers.collect() })
+}

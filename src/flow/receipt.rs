@@ -1,0 +1,71 @@
+//! Writes down what arrived.
+
+use super::plan_delivery::DeliveryPlan;
+use super::shipment::Shipment;
+use crate::document::Envelope;
+use crate::document::evidence::BundleEvidence;
+use crate::document::receipt::{Arrival, KIND, Moved, Outcome, Receipt};
+use crate::model::{Digest, Finding};
+
+/// What a receipt says beside its artifacts.
+pub struct Frame {
+    /// Bundle that was imported.
+    pub bundle: Option<Digest>,
+    /// Who signed it, or why it was accepted without.
+    pub authenticity: String,
+    /// Host and prefix.
+    pub destination: String,
+    /// What the destination is.
+    pub product: String,
+    /// Start, RFC 3339.
+    pub started: String,
+    /// End, RFC 3339.
+    pub finished: String,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Makes the receipt of a delivery.
+pub fn receipt(
+    frame: Frame,
+    shipment: &Shipment,
+    evidence: &BundleEvidence,
+    plan: &DeliveryPlan,
+    outcomes: Vec<Outcome>,
+    moved: Moved,
+) -> Receipt {
+    let complete = outcomes.iter().all(|outcome| !matches!(outcome, Outcome::Failed { .. }));
+    let artifacts = shipment.lock.artifacts.iter().zip(&evidence.artifacts).zip(&plan.artifacts).zip(outcomes);
+    let arrival = |(((locked, found), planned), outcome)| arrival(locked, found, planned, outcome);
+    Receipt {
+        envelope: Envelope::new(KIND),
+        tool: format!("airlift {}", env!("CARGO_PKG_VERSION")),
+        bundle: frame.bundle,
+        authenticity: frame.authenticity,
+        destination: frame.destination,
+        product: frame.product,
+        started: frame.started,
+        finished: frame.finished,
+        complete,
+        artifacts: artifacts.map(arrival).collect(),
+        moved,
+        findings: frame.findings,
+    }
+}
+
+fn arrival(
+    locked: &crate::document::lock::LockedArtifact,
+    found: &crate::document::evidence::ArtifactEvidence,
+    planned: &super::plan_delivery::ArtifactPlan,
+    outcome: Outcome,
+) -> Arrival {
+    Arrival {
+        source: locked.source.clone(),
+        digest: locked.digest.clone(),
+        destination: planned.destination.clone(),
+        outcome,
+        rule: found.rule.clone(),
+        attached: found.attached.iter().map(|attached| attached.digest.clone()).collect(),
+        evidence: found.judged.clone(),
+    }
+}

@@ -1,0 +1,67 @@
+//! Remembers documents that were read by digest or tag, so that two steps of one run ask for each once.
+
+use crate::model::port::{BlobSource, ImageSource, ManifestBytes, Source};
+use crate::model::{Descriptor, Digest, Fault, Reference, Repository, Tag};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
+
+/// Bytes of documents that are remembered at most.
+const ROOM: usize = 16 << 20;
+
+/// A source that hands out a document a second time without asking again.
+pub struct Remembering<'a> {
+    inner: &'a dyn Source,
+    known: Mutex<(BTreeMap<(Repository, Digest), ManifestBytes>, usize)>,
+}
+
+impl<'a> Remembering<'a> {
+    /// Wraps `inner`.
+    pub fn new(inner: &'a dyn Source) -> Self {
+        Self { inner, known: Mutex::new((BTreeMap::new(), 0)) }
+    }
+
+    fn recall(&self, at: &Repository, digest: &Digest) -> Option<ManifestBytes> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.0.get(&(at.clone(), digest.clone())).cloned()
+    }
+
+    fn keep(&self, at: &Repository, document: &ManifestBytes) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.1 + document.bytes.len() <= ROOM {
+            known.1 += document.bytes.len();
+            known.0.insert((at.clone(), document.descriptor.digest.clone()), document.clone());
+        }
+    }
+}
+
+impl BlobSource for Remembering<'_> {
+    fn open(&self, at: &Repository, want: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Fault> {
+        self.inner.open(at, want, from)
+    }
+}
+
+impl ImageSource for Remembering<'_> {
+    fn head(&self, at: &Repository, reference: &Reference) -> Result<Option<Descriptor>, Fault> {
+        self.inner.head(at, reference)
+    }
+
+    fn manifest(&self, at: &Repository, reference: &Reference) -> Result<ManifestBytes, Fault> {
+        if let Reference::Digest(digest) = reference
+            && let Some(document) = self.recall(at, digest)
+        {
+            return Ok(document);
+        }
+        let document = self.inner.manifest(at, reference)?;
+        self.keep(at, &document);
+        Ok(document)
+    }
+
+    fn tags(&self, at: &Repository) -> Result<Vec<Tag>, Fault> {
+        self.inner.tags(at)
+    }
+
+    fn referrers(&self, at: &Repository, subject: &Digest) -> Result<Vec<Descriptor>, Fault> {
+        self.inner.referrers(at, subject)
+    }
+}

@@ -1,0 +1,313 @@
+//! From wishes to a lock: tags are chosen and pinned over the network, one entry for each artifact.
+
+use super::context::Context;
+use super::error::{FlowError, ItemFault};
+use super::pool;
+use super::subset;
+use crate::discover::{Found, PlatformRule, TagSelection, Want, is_moving};
+use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
+use crate::model::event::Stage;
+use crate::model::port::{ImageSource, ManifestBytes};
+use crate::model::{Digest, Event, Fault, FaultKind, ImageDocument, ImageRef, Reference, Repository, Tag};
+use std::collections::BTreeMap;
+
+/// Which pins of an existing lock move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Update {
+    /// None: the lock is only completed.
+    Nothing,
+    /// Those whose source has one of these texts in it.
+    Named(Vec<String>),
+    /// All.
+    Everything,
+}
+
+/// What a lock is made from.
+pub struct Wishes<'a> {
+    /// What was found, in order.
+    pub found: Vec<Found>,
+    /// Where an artifact goes.
+    pub destination: &'a dyn Fn(&ImageRef) -> Target,
+    /// Lock of an earlier run.
+    pub earlier: Option<Lock>,
+    /// What of it moves.
+    pub update: Update,
+}
+
+/// A lock with what was noticed on the way.
+pub struct Resolved {
+    /// The lock.
+    pub lock: Lock,
+    /// Pins that moved: source, old digest, new digest.
+    pub moved: Vec<(ImageRef, Digest, Digest)>,
+}
+
+/// One wish for one reference.
+#[derive(Clone)]
+struct Wish {
+    source: ImageRef,
+    role: Role,
+    why: Vec<Vec<String>>,
+    notes: Vec<String>,
+    platforms: PlatformRule,
+}
+
+/// Pins every wish. All that cannot be had are listed before it fails.
+pub fn resolve(wishes: Wishes<'_>, source: &dyn ImageSource, context: &Context<'_>) -> Result<Resolved, FlowError> {
+    let single = merge(choose_tags(&wishes.found, source, context)?)?;
+    context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
+    let earlier = Earlier::new(wishes.earlier, wishes.update);
+    let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
+    let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
+    for result in results {
+        match result {
+            Ok(artifact) => artifacts.push(artifact),
+            Err(FlowError::Source(items)) => faults.extend(items),
+            Err(other) => return Err(other),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(FlowError::Source(faults));
+    }
+    refuse_collisions(&artifacts)?;
+    context.tell(Event::Finished { stage: Stage::Resolve });
+    let moved = earlier.moved(&artifacts);
+    Ok(Resolved { lock: Lock::new(artifacts), moved })
+}
+
+/// Turns selections of tags into one wish for each tag; lists each repository once.
+fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>) -> Result<Vec<Wish>, FlowError> {
+    let mut repositories: Vec<&Repository> = found
+        .iter()
+        .filter_map(|found| match &found.want {
+            Want::Tags { repository, .. } => Some(repository),
+            Want::Reference(_) => None,
+        })
+        .collect();
+    repositories.sort();
+    repositories.dedup();
+    let lists = pool::all(&repositories, context.threads, |at| {
+        context.go_on()?;
+        source.tags(at).map_err(|fault| FlowError::source(format!("tags of {at}"), fault))
+    });
+    let mut tags = BTreeMap::new();
+    let mut faults = Vec::new();
+    for (at, list) in repositories.into_iter().zip(lists) {
+        match list {
+            Ok(list) => drop(tags.insert(at, list)),
+            Err(FlowError::Source(items)) => faults.extend(items),
+            Err(other) => return Err(other),
+        }
+    }
+    let mut wishes = Vec::new();
+    for found in found {
+        match &found.want {
+            Want::Reference(image) => wishes.push(wish(found, image.clone(), None)),
+            Want::Tags { repository, selection } => {
+                let Some(list) = tags.get(repository) else { continue };
+                match chosen(repository, selection, list) {
+                    Ok(chosen) => wishes.extend(chosen.into_iter().map(|tag| tag_wish(found, repository, tag))),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+    }
+    if faults.is_empty() { Ok(wishes) } else { Err(FlowError::Source(faults)) }
+}
+
+fn chosen(at: &Repository, selection: &TagSelection, tags: &[Tag]) -> Result<Vec<Tag>, ItemFault> {
+    let chosen = selection.select(tags);
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let near: Vec<String> = tags.iter().rev().take(8).map(ToString::to_string).collect();
+    let what = format!("no tag matches {selection}; it has {} tags, among them {}", tags.len(), near.join(", "));
+    Err(ItemFault { item: at.to_string(), fault: Fault::new(FaultKind::Missing, at.to_string(), what) })
+}
+
+fn wish(found: &Found, source: ImageRef, tag: Option<&Tag>) -> Wish {
+    let mut why = found.why.clone();
+    why.extend(tag.map(|tag| format!("tag {tag}")));
+    Wish { source, role: found.role, why: vec![why], notes: found.notes.clone(), platforms: found.platforms.clone() }
+}
+
+fn tag_wish(found: &Found, repository: &Repository, tag: Tag) -> Wish {
+    let source = ImageRef { repository: repository.clone(), tag: Some(tag.clone()), digest: None };
+    wish(found, source, Some(&tag))
+}
+
+/// Makes one wish of equal ones, with all their reasons, at the place of the first.
+fn merge(wishes: Vec<Wish>) -> Result<Vec<Wish>, FlowError> {
+    let mut merged: Vec<Wish> = Vec::new();
+    let mut places: BTreeMap<ImageRef, usize> = BTreeMap::new();
+    for mut wish in wishes {
+        if wish.source.tag.is_none() && wish.source.digest.is_none() {
+            wish.source.tag = match wish.source.reference() {
+                Reference::Tag(tag) => Some(tag),
+                Reference::Digest(_) => None,
+            };
+        }
+        let Some(&at) = places.get(&wish.source) else {
+            places.insert(wish.source.clone(), merged.len());
+            merged.push(wish);
+            continue;
+        };
+        let known = &mut merged[at];
+        if known.platforms != wish.platforms {
+            return Err(FlowError::Usage(format!("{} is wanted with two different platform rules", wish.source)));
+        }
+        known.why.extend(wish.why.into_iter().filter(|why| !known.why.contains(why)).collect::<Vec<_>>());
+        known.notes.extend(wish.notes.into_iter().filter(|note| !known.notes.contains(note)).collect::<Vec<_>>());
+        if known.role == Role::Image {
+            known.role = wish.role;
+        }
+    }
+    Ok(merged)
+}
+
+struct Earlier {
+    artifacts: BTreeMap<ImageRef, LockedArtifact>,
+    update: Update,
+}
+
+impl Earlier {
+    fn new(lock: Option<Lock>, update: Update) -> Self {
+        let artifacts = lock.map(|lock| lock.artifacts).unwrap_or_default();
+        Self { artifacts: artifacts.into_iter().map(|a| (a.source.clone(), a)).collect(), update }
+    }
+
+    /// Returns the pin that stays, where one stays.
+    fn kept(&self, wish: &Wish) -> Option<&LockedArtifact> {
+        let known = self.artifacts.get(&wish.source)?;
+        let moves = match &self.update {
+            Update::Nothing => false,
+            Update::Everything => true,
+            Update::Named(names) => names.iter().any(|name| wish.source.to_string().contains(name)),
+        };
+        let same_rule = match (&wish.platforms, &known.subset) {
+            (PlatformRule::All, None) => true,
+            (PlatformRule::Only { platforms, digest }, Some(subset)) => {
+                *platforms == subset.platforms && *digest == subset.digest
+            }
+            // A rule leaves an image for one platform as it is, so the lock may say nothing of it.
+            (PlatformRule::Only { .. }, None) => !known.media_type.is_index(),
+            (PlatformRule::All, Some(_)) => false,
+        };
+        (!moves && same_rule).then_some(known)
+    }
+
+    fn moved(&self, now: &[LockedArtifact]) -> Vec<(ImageRef, Digest, Digest)> {
+        let changed = now.iter().filter_map(|artifact| {
+            let before = self.artifacts.get(&artifact.source).filter(|before| before.digest != artifact.digest)?;
+            Some((artifact.source.clone(), before.digest.clone(), artifact.digest.clone()))
+        });
+        changed.collect()
+    }
+}
+
+/// Pins one wish: reads the document itself, because a header alone is only a hint.
+fn pin(
+    wish: &Wish,
+    source: &dyn ImageSource,
+    earlier: &Earlier,
+    destination: &dyn Fn(&ImageRef) -> Target,
+    context: &Context<'_>,
+) -> Result<LockedArtifact, FlowError> {
+    context.go_on()?;
+    let item = wish.source.to_string();
+    if let Some(kept) = earlier.kept(wish) {
+        let mut kept = kept.clone();
+        (kept.why, kept.role, kept.destination) = (wish.why.clone(), wish.role, destination(&wish.source));
+        kept.notes = notes(wish);
+        context.tell(Event::Done { stage: Stage::Resolve, item, outcome: "kept".to_owned() });
+        return Ok(kept);
+    }
+    let at = &wish.source.repository;
+    let document = source
+        .manifest(at, &wish.source.reference())
+        .map_err(|fault| FlowError::Source(vec![ItemFault { item: because(wish), fault }]))?;
+    let parsed = parse(&item, &document)?;
+    let (document, subset) = narrow(wish, source, document, &parsed)?;
+    context.tell(Event::Done { stage: Stage::Resolve, item, outcome: document.descriptor.digest.short() });
+    Ok(LockedArtifact {
+        source: wish.source.clone(),
+        role: wish.role,
+        media_type: document.descriptor.media_type,
+        digest: document.descriptor.digest,
+        size: document.descriptor.size,
+        subset,
+        destination: destination(&wish.source),
+        why: wish.why.clone(),
+        notes: notes(wish),
+    })
+}
+
+/// Names the wish with the path that asked for it, for an error.
+fn because(wish: &Wish) -> String {
+    let why: Vec<String> = wish.why.iter().map(|path| path.join(" → ")).collect();
+    format!("{} (wanted by {})", wish.source, why.join("; "))
+}
+
+fn notes(wish: &Wish) -> Vec<String> {
+    let mut notes = wish.notes.clone();
+    if wish.source.digest.is_none() && wish.source.tag.as_ref().is_some_and(is_moving) {
+        notes.push("moving tag".to_owned());
+    }
+    notes
+}
+
+fn parse(item: &str, document: &ManifestBytes) -> Result<ImageDocument, FlowError> {
+    ImageDocument::parse(&document.bytes, &document.descriptor.media_type)
+        .map_err(|error| FlowError::Content { item: item.to_owned(), why: error.to_string() })
+}
+
+/// Applies the platform rule; an image that is no index stays as it is.
+fn narrow(
+    wish: &Wish,
+    source: &dyn ImageSource,
+    document: ManifestBytes,
+    parsed: &ImageDocument,
+) -> Result<(ManifestBytes, Option<Subset>), FlowError> {
+    let (PlatformRule::Only { platforms, digest }, ImageDocument::Index(index)) = (&wish.platforms, parsed) else {
+        return Ok((document, None));
+    };
+    let rule = Subset {
+        platforms: platforms.clone(),
+        digest: *digest,
+        original: document.descriptor.digest.clone(),
+        original_type: document.descriptor.media_type.clone(),
+    };
+    let item = wish.source.to_string();
+    let narrowed = match digest {
+        SubsetDigest::Rewrite => subset::rewrite(&document, platforms)?,
+        SubsetDigest::Single => {
+            let kept = subset::choose(&item, index, platforms)?;
+            let images: Vec<_> = kept.iter().filter(|d| d.platform.as_ref().is_none_or(|p| !p.is_unknown())).collect();
+            let [only] = images[..] else {
+                let why = format!("{} images match the platform rule; `digest: single` needs exactly one", images.len());
+                return Err(FlowError::Content { item, why });
+            };
+            source
+                .manifest(&wish.source.repository, &Reference::Digest(only.digest.clone()))
+                .map_err(|fault| FlowError::source(item, fault))?
+        }
+    };
+    Ok((narrowed, Some(rule)))
+}
+
+/// Refuses two artifacts that would have the same name at a destination.
+fn refuse_collisions(artifacts: &[LockedArtifact]) -> Result<(), FlowError> {
+    let mut owners: BTreeMap<&Target, &LockedArtifact> = BTreeMap::new();
+    let mut collisions = Vec::new();
+    for artifact in artifacts.iter().filter(|artifact| artifact.destination.tag.is_some()) {
+        let owner = owners.entry(&artifact.destination).or_insert(artifact);
+        if owner.digest != artifact.digest {
+            let tag = artifact.destination.tag.as_ref().map(ToString::to_string).unwrap_or_default();
+            collisions.push(format!("\n  {}:{tag}: {} and {}", artifact.destination.repository, owner.source, artifact.source));
+        }
+    }
+    if collisions.is_empty() {
+        return Ok(());
+    }
+    Err(FlowError::Usage(format!("several artifacts have the same destination:{}", collisions.concat())))
+}

@@ -1,0 +1,163 @@
+//! Checks a bundle offline: every byte, the author's signature, and every artifact under a policy.
+
+use super::context::Context;
+use super::error::{FlowError, Refusal};
+use super::import::Medium;
+use super::judge_again::judge_again;
+use super::opened::{Authors, Opened, authenticate, open};
+use crate::bundle::{Checked, Input, check};
+use crate::document::evidence::BundleEvidence;
+use crate::model::evidence::{FindingClass, Severity};
+use crate::model::event::Stage;
+use crate::model::{Digest, Event, Finding};
+use crate::trust::Judge;
+use serde::Serialize;
+
+/// What is checked.
+pub struct Request<'a> {
+    /// Volumes, or a stream.
+    pub from: Medium,
+    /// Whose signature is accepted.
+    pub authors: &'a Authors,
+    /// Policy of whoever checks; `None` leaves it at bytes and the author's signature.
+    pub judge: Option<&'a Judge>,
+}
+
+/// Outcome of a verification.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verified {
+    /// What the bundle is, where its head could be read.
+    pub bundle: Option<Digest>,
+    /// Who signed, or why it would be accepted without.
+    pub authenticity: Option<String>,
+    /// Artifacts that it carries.
+    pub artifacts: usize,
+    /// Bytes that were read and checked.
+    pub bytes: u64,
+    /// Volumes that were checked.
+    pub volumes: usize,
+    /// Evidence found, where a policy was given.
+    pub evidence: Option<BundleEvidence>,
+    /// Everything that is wrong, worst first, and what is worth knowing.
+    pub findings: Vec<Finding>,
+}
+
+impl Verified {
+    /// Returns whether nothing is wrong.
+    pub fn holds(&self) -> bool {
+        self.findings.iter().all(|finding| finding.severity != Severity::Error)
+    }
+}
+
+/// Verifies a bundle and lists everything that is wrong with it.
+pub fn verify(request: Request<'_>, context: &Context<'_>) -> Result<Verified, FlowError> {
+    match request.from {
+        Medium::Files(files) => {
+            let checked = {
+                context.tell(Event::Started { stage: Stage::Verify, items: files.len() as u64, bytes: bytes(&files) });
+                let moved = |bytes| context.tell(Event::Moved { stage: Stage::Verify, bytes });
+                check(Input::Files(files.clone()), context.threads, &moved)
+            };
+            context.tell(Event::Finished { stage: Stage::Verify });
+            let head = match checked.papers {
+                Some(_) => Some(open(Input::Files(files.clone()), &Authors { keys: Vec::new(), allow_unsigned: true })),
+                None => None,
+            };
+            Ok(report(checked, head, files.len(), request.authors, request.judge))
+        }
+        Medium::Stream(stream) => pass(Input::Stream(stream), request.authors, request.judge, context),
+    }
+}
+
+fn bytes(files: &[std::path::PathBuf]) -> u64 {
+    files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|meta| meta.len()).sum()
+}
+
+fn report(
+    checked: Checked,
+    head: Option<Result<Opened, FlowError>>,
+    volumes: usize,
+    authors: &Authors,
+    judge: Option<&Judge>,
+) -> Verified {
+    let mut verified = Verified {
+        bundle: checked.bundle_id,
+        authenticity: None,
+        artifacts: 0,
+        bytes: checked.bytes,
+        volumes,
+        evidence: None,
+        findings: checked.findings,
+    };
+    if let Some(statement) = &checked.statement {
+        author(&mut verified, statement, checked.envelope.as_deref(), authors);
+    }
+    match head {
+        Some(Ok(opened)) => {
+            verified.artifacts = opened.shipment.lock.artifacts.len();
+            policy(&mut verified, &opened, judge);
+        }
+        Some(Err(error)) if verified.holds() => verified.findings.push(content(&error)),
+        Some(Err(_)) | None => {}
+    }
+    verified.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
+    verified
+}
+
+fn author(verified: &mut Verified, statement: &[u8], envelope: Option<&[u8]>, authors: &Authors) {
+    match authenticate(statement, envelope, authors) {
+        Ok(words) => verified.authenticity = Some(words),
+        Err(error) => {
+            let hint = "give the author's public key with --bundle-key, or --allow-unsigned-bundle to look at bytes only";
+            let finding = Finding::error(FindingClass::Policy, "signature of the bundle", error.to_string());
+            verified.findings.push(finding.with_hint(hint));
+        }
+    }
+}
+
+fn policy(verified: &mut Verified, opened: &Opened, judge: Option<&Judge>) {
+    let Some(judge) = judge else { return };
+    match judge_again(&opened.shipment, judge) {
+        Ok(evidence) => verified.evidence = Some(evidence),
+        Err(FlowError::Refused(refusals)) => verified.findings.extend(refusals.into_iter().map(refused)),
+        Err(error) => verified.findings.push(content(&error)),
+    }
+}
+
+fn refused(refusal: Refusal) -> Finding {
+    let what = format!("{} (decided by {})", refusal.reason, refusal.rule);
+    Finding::error(FindingClass::Policy, refusal.item, what).with_hint(refusal.hint)
+}
+
+fn content(error: &FlowError) -> Finding {
+    Finding::error(FindingClass::Integrity, "content of the bundle", error.to_string())
+}
+
+/// Verifies a stream in one pass; what comes after a damage cannot be placed, so the first one ends it.
+fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Context<'_>) -> Result<Verified, FlowError> {
+    context.tell(Event::Started { stage: Stage::Verify, items: 0, bytes: 0 });
+    let mut opened = open(input, authors)?;
+    let mut verified = Verified {
+        bundle: Some(opened.bundle_id.clone()),
+        authenticity: Some(opened.authenticity.clone()),
+        artifacts: opened.shipment.lock.artifacts.len(),
+        bytes: 0,
+        volumes: 0,
+        evidence: None,
+        findings: Vec::new(),
+    };
+    policy(&mut verified, &opened, judge);
+    let mut next = opened.first.take();
+    while next.is_some() {
+        context.go_on()?;
+        while let Some(piece) = opened.reader.chunk()? {
+            context.tell(Event::Moved { stage: Stage::Verify, bytes: piece.len() as u64 });
+        }
+        next = opened.reader.next()?;
+    }
+    let summary = opened.reader.finish()?;
+    (verified.bytes, verified.volumes) = (summary.bytes, summary.volumes as usize);
+    context.tell(Event::Finished { stage: Stage::Verify });
+    Ok(verified)
+}

@@ -1,0 +1,94 @@
+//! From what a person named (references, a mirror file, a lock) to a lock.
+
+use super::context::Context;
+use super::error::FlowError;
+use super::resolve::{Resolved, Update, Wishes, resolve};
+use crate::discover::{Found, PlatformRule, Want, destination, discover};
+use crate::document::lock::{Lock, Role, Target};
+use crate::document::mirror::MirrorManifest;
+use crate::model::port::ImageSource;
+use crate::model::{Finding, ImageRef, limits};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What a person named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// References on the command line, all under one platform rule.
+    References(Vec<ImageRef>, PlatformRule),
+    /// A mirror file.
+    Mirror(PathBuf),
+    /// A lock, taken as it is.
+    Lock(PathBuf),
+}
+
+/// A lock with what was noticed while it was made.
+pub struct Lookup {
+    /// The lock, and which pins moved.
+    pub resolved: Resolved,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Makes or reads the lock of what is wanted.
+pub fn look_up(
+    wanted: &Wanted,
+    earlier: Option<Lock>,
+    update: Update,
+    source: &dyn ImageSource,
+    context: &Context<'_>,
+) -> Result<Lookup, FlowError> {
+    match wanted {
+        Wanted::Lock(path) => {
+            let lock = Lock::read(&read_paper(path)?, &path.display().to_string())?;
+            Ok(Lookup { resolved: Resolved { lock, moved: Vec::new() }, findings: Vec::new() })
+        }
+        Wanted::References(images, platforms) => {
+            let found = images.iter().map(|image| typed(image, platforms)).collect();
+            let wishes = Wishes { found, destination: &same_name, earlier, update };
+            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: Vec::new() })
+        }
+        Wanted::Mirror(path) => {
+            let place = path.display().to_string();
+            let text = String::from_utf8(read_paper(path)?)
+                .map_err(|error| FlowError::Usage(format!("{place} is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())))?;
+            let mirror = MirrorManifest::parse(&text, &place)?;
+            let base = path.parent().unwrap_or(Path::new("."));
+            let discovery = discover(&mirror, &place, base)?;
+            let destination = |image: &ImageRef| destination(&mirror, image);
+            let wishes = Wishes { found: discovery.found, destination: &destination, earlier, update };
+            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: discovery.findings })
+        }
+    }
+}
+
+fn typed(image: &ImageRef, platforms: &PlatformRule) -> Found {
+    Found {
+        want: Want::Reference(image.clone()),
+        role: Role::Image,
+        why: vec!["named on the command line".to_owned()],
+        notes: Vec::new(),
+        platforms: platforms.clone(),
+    }
+}
+
+/// Returns the source's own repository and tag as the place at a destination.
+fn same_name(image: &ImageRef) -> Target {
+    let tag = match image.reference() {
+        crate::model::Reference::Tag(tag) => Some(tag),
+        crate::model::Reference::Digest(_) => image.tag.clone(),
+    };
+    Target { repository: image.repository.path().to_owned(), tag }
+}
+
+/// Reads a paper up to the limit of its size.
+pub fn read_paper(path: &Path) -> Result<Vec<u8>, FlowError> {
+    let fail = |source| FlowError::file(path, "cannot be read", source);
+    let mut bytes = Vec::new();
+    File::open(path).map_err(fail)?.take(limits::PAPER_BYTES + 1).read_to_end(&mut bytes).map_err(fail)?;
+    if bytes.len() as u64 > limits::PAPER_BYTES {
+        return Err(FlowError::Usage(format!("{} has more than {} bytes", path.display(), limits::PAPER_BYTES)));
+    }
+    Ok(bytes)
+}
