@@ -7,6 +7,7 @@
 pub mod evidence;
 pub mod lock;
 pub mod mirror;
+pub mod pattern;
 pub mod policy;
 pub mod receipt;
 pub mod yaml;

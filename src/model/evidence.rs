@@ -3,6 +3,7 @@
 use super::descriptor::MediaType;
 use super::digest::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Judgement of one piece of evidence. Unknown is not good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,7 +52,30 @@ pub enum Signer {
         identity: String,
         /// Issuer that vouched for the identity.
         issuer: String,
+        /// Further claims that the policy asked for, as the certificate makes them.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        claims: BTreeMap<String, String>,
     },
+}
+
+/// Root of trust by which a signature was judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RootUsed {
+    /// Name in the policy.
+    pub name: String,
+    /// SHA-256 of the file.
+    pub sha256: Digest,
+}
+
+/// Entry of a transparency log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LogEntry {
+    /// The log, by the SHA-256 of its public key in hex.
+    pub log: String,
+    /// Index in the log.
+    pub index: u64,
 }
 
 /// One piece of evidence, as found and judged. The same record stands in bundles and receipts.
@@ -64,6 +88,9 @@ pub struct Evidence {
     pub kind: EvidenceKind,
     /// Manifest that carries it.
     pub source: Digest,
+    /// Layer of that manifest that holds it, where its content was judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer: Option<Digest>,
     /// Tag that led to it, where it was found by a tag.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
@@ -80,6 +107,12 @@ pub struct Evidence {
     /// How the transparency log was checked: `proof`, `promise` or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
+    /// Entry that was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_entry: Option<LogEntry>,
+    /// Root by which it was judged, where one was needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_root: Option<RootUsed>,
     /// Verified times, RFC 3339.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub times: Vec<String>,

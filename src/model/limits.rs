@@ -15,6 +15,8 @@ pub const SIGNATURE_BYTES: u64 = 1 << 20;
 pub const SIGNATURE_BUNDLE_BYTES: u64 = 8 << 20;
 /// Largest attestation layer that is judged, in bytes.
 pub const ATTESTATION_BYTES: u64 = 64 << 20;
+/// All layers of one manifest of signatures or attestations, in bytes.
+pub const EVIDENCE_BYTES: u64 = 128 << 20;
 /// Signatures judged for one subject.
 pub const SIGNATURES_PER_SUBJECT: usize = 64;
 /// Referrers carried for one subject.

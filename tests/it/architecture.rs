@@ -42,7 +42,7 @@ const DOORS: [(&str, &[&str]); 32] = [
     ("reqwest", &["registry/http.rs"]),
     ("http_auth", &["registry/auth.rs"]),
     ("url", &["registry/"]),
-    ("secrecy", &["registry/"]),
+    ("secrecy", &["registry/", "trust/keys.rs", "trust/keyfile.rs"]),
     ("axum", &["serve/"]),
     ("futures_util", &["registry/", "serve/"]),
     ("http_body_util", &["registry/", "serve/"]),
