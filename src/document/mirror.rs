@@ -1,1 +1,604 @@
-//! The mirror file.
+//! The mirror file: what somebody wants mirrored (`mirror.yaml`, `kind: Mirror`).
+//!
+//! ```yaml
+//! apiVersion: airlift/v1alpha1
+//! kind: Mirror
+//! images:                                   # container images, in one of three forms
+//!   - docker.io/library/nginx:1.27.3
+//!   - { ref: "ghcr.io/example/kiosk:1.2", platforms: { only: linux/amd64, digest: single } }
+//!   - { repository: quay.io/example/press, tags: ["2.*", "1.9.4"], semver: ">=2.1", newest: 3 }
+//!   - { list: images.txt }                  # one reference a line, # begins a comment
+//! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts
+//! artifacts: [ "ghcr.io/aquasecurity/trivy-db:2" ]      # the same forms, for anything else in a registry
+//! blueprints:
+//!   - catalogue: ./openova                  # folder with blueprint.yaml files, or one file of them
+//!     artifact: "ghcr.io/openova-io/{chart}:{version}"
+//!     roots: [ bp-kiosk, { blueprint: bp-paperboy, version: ^1.2 } ]
+//!     all: listed                           # true: every Blueprint; listed: those with visibility listed
+//!     conditional: include                  # or exclude: dependencies with a `when`
+//! kubernetes: [ ./deploy, "apps/**/*.yaml" ]            # files, folders, patterns
+//! extraImages: [ { ref: "ghcr.io/example/runner:1.0", for: bp-kiosk } ]
+//! platforms:                                # `all`, or platforms to keep
+//!   only: [linux/amd64, linux/arm64]
+//!   digest: rewrite                         # single: the one platform's own manifest; rewrite: a smaller index
+//!   exceptions: [ { match: "ghcr.io/example/broken", only: linux/amd64, digest: single } ]
+//! destinations:                             # first rule that fits; without one the path stays as it is
+//!   - { match: "ghcr.io/openova-io/**", project: openova-io, strip: openova-io }
+//!   - { host: ghcr.io, project: proxy-ghcr }
+//! substitute: [ { from: docker.io/press/old, to: docker.io/presslegacy/old } ]
+//! ignore: [ { ref: ubuntu-99.04, reason: name of a VM image } ]
+//! ```
+//!
+//! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
+//! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
+
+use super::form::{Clerk, Form};
+use super::lock::SubsetDigest;
+use super::yaml::{self, Node};
+use super::{Envelope, PaperError};
+use crate::model::reference::check_host;
+use crate::model::{ImageRef, Platform, Repository, Tag};
+
+/// Kind of the paper.
+pub const KIND: &str = "Mirror";
+
+const FIELDS: [&str; 12] = [
+    "apiVersion",
+    "kind",
+    "images",
+    "charts",
+    "artifacts",
+    "blueprints",
+    "kubernetes",
+    "extraImages",
+    "platforms",
+    "destinations",
+    "substitute",
+    "ignore",
+];
+
+/// Mirror file: `kind: Mirror`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MirrorManifest {
+    /// Opening.
+    pub envelope: Envelope,
+    /// Container images.
+    pub images: Vec<Source>,
+    /// Helm charts in registries.
+    pub charts: Vec<Source>,
+    /// Anything else in registries.
+    pub artifacts: Vec<Source>,
+    /// Blueprints with what they depend on.
+    pub blueprints: Vec<BlueprintSource>,
+    /// Files, folders and patterns of Kubernetes YAML.
+    pub kubernetes: Vec<PathSource>,
+    /// Images that no file shows.
+    pub extra_images: Vec<ExtraImage>,
+    /// Which platforms are kept.
+    pub platforms: Platforms,
+    /// Where things go; the first rule that fits.
+    pub destinations: Vec<DestinationRule>,
+    /// Names that are replaced.
+    pub substitute: Vec<Substitution>,
+    /// Names that are left out.
+    pub ignore: Vec<IgnoreRule>,
+}
+
+/// One entry of `images`, `charts` or `artifacts`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// What is wanted.
+    pub wish: Wish,
+    /// Platforms, where this entry decides for itself.
+    pub platforms: Option<PlatformRule>,
+}
+
+/// What an entry wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wish {
+    /// One artifact.
+    Reference(ImageRef),
+    /// Tags of one repository.
+    Tags {
+        /// Where.
+        repository: Repository,
+        /// Which.
+        tags: TagWish,
+    },
+    /// What a file of references names; the path as typed.
+    List(String),
+}
+
+/// Tags that are wanted: names as they are; pattern, range and number choose together among the others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TagWish {
+    /// Names.
+    pub names: Vec<Tag>,
+    /// Patterns; a tag must fit one of them, where there are any.
+    pub patterns: Vec<String>,
+    /// Range of versions, as typed.
+    pub semver: Option<String>,
+    /// How many of the highest versions.
+    pub newest: Option<usize>,
+}
+
+/// One entry of `blueprints`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlueprintSource {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// Folder or file, as typed.
+    pub catalogue: String,
+    /// Reference of a Blueprint's chart, with `{chart}` and `{version}`.
+    pub artifact: String,
+    /// Blueprints that are wanted.
+    pub roots: Vec<Root>,
+    /// Which Blueprints are wanted beside the roots.
+    pub all: All,
+    /// Whether dependencies with a condition are left out.
+    pub exclude_conditional: bool,
+}
+
+/// Blueprint that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// Name, with or without `bp-`.
+    pub blueprint: String,
+    /// Range of versions, as typed; absent: any.
+    pub version: Option<String>,
+}
+
+/// Which Blueprints of a catalogue are wanted beside the roots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum All {
+    /// None.
+    #[default]
+    None,
+    /// Those whose visibility is `listed`.
+    Listed,
+    /// Every one.
+    Every,
+}
+
+/// Path, or pattern of paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PathSource {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// Path as typed.
+    pub path: String,
+}
+
+/// Image that no file shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraImage {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// The image.
+    pub reference: ImageRef,
+    /// Who needs it.
+    pub needed_by: Option<String>,
+}
+
+/// What is kept of an index.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum PlatformRule {
+    /// Everything, byte for byte.
+    #[default]
+    All,
+    /// Some platforms; the digest changes.
+    Only {
+        /// Platforms kept.
+        platforms: Vec<Platform>,
+        /// What becomes of the digest.
+        digest: SubsetDigest,
+    },
+}
+
+/// Platforms of all images, with exceptions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Platforms {
+    /// What holds where no exception fits.
+    pub default: PlatformRule,
+    /// Exceptions; the first that fits.
+    pub exceptions: Vec<PlatformException>,
+}
+
+/// Exception for some images.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlatformException {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// Pattern of `host/path`.
+    pub pattern: String,
+    /// What holds there.
+    pub rule: PlatformRule,
+}
+
+/// Which names a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// All of a host.
+    Host(String),
+    /// Names whose `host/path` fits a pattern.
+    Pattern(String),
+}
+
+/// Where some artifacts go: `project/prefix/<path without strip>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DestinationRule {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// What the rule is about.
+    pub scope: Scope,
+    /// First part of the new path: in Harbor, the project.
+    pub project: Option<String>,
+    /// Parts behind the project.
+    pub prefix: Option<String>,
+    /// Leading parts that are taken off the source's path.
+    pub strip: Option<String>,
+}
+
+/// Name that is replaced, with all that is below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Substitution {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// `host` or `host/path`, normalised.
+    pub from: String,
+    /// `host` or `host/path`, normalised.
+    pub to: String,
+}
+
+/// Names that are left out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IgnoreRule {
+    /// Line of the mirror file.
+    pub line: usize,
+    /// Which.
+    pub what: Ignored,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an ignore rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ignored {
+    /// A name as it is written where it was found, or normalised.
+    Text(String),
+    /// Names whose `host/path` fits a pattern.
+    Pattern(String),
+}
+
+impl Default for MirrorManifest {
+    fn default() -> Self {
+        Self {
+            envelope: Envelope::new(KIND),
+            images: Vec::new(),
+            charts: Vec::new(),
+            artifacts: Vec::new(),
+            blueprints: Vec::new(),
+            kubernetes: Vec::new(),
+            extra_images: Vec::new(),
+            platforms: Platforms::default(),
+            destinations: Vec::new(),
+            substitute: Vec::new(),
+            ignore: Vec::new(),
+        }
+    }
+}
+
+impl MirrorManifest {
+    /// Makes the paper of a one-off: `images`, everything else at its default.
+    pub fn of_images(images: impl IntoIterator<Item = ImageRef>) -> Self {
+        let source = |reference| Source { line: 1, wish: Wish::Reference(reference), platforms: None };
+        Self { images: images.into_iter().map(source).collect(), ..Self::default() }
+    }
+
+    /// Reads the mirror file that a person calls `place`. All mistakes are named, not the first only.
+    pub fn read(bytes: &[u8], place: &str) -> Result<Self, PaperError> {
+        let node = yaml::document(yaml::decode(bytes, place)?, place)?;
+        let opening = |key| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
+        let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
+        envelope.expect(place, KIND)?;
+        let clerk = Clerk::new(place);
+        let read = clerk.form(&node, &FIELDS).map(|form| Self::from_form(envelope, &clerk, &form));
+        if read.as_ref().is_some_and(Self::wants_nothing) {
+            clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes or extraImages");
+        }
+        clerk.finish(read.unwrap_or_default())
+    }
+
+    fn from_form(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> Self {
+        Self {
+            envelope,
+            images: clerk.list(form.get("images"), |node| source(clerk, node, true)),
+            charts: clerk.list(form.get("charts"), |node| source(clerk, node, false)),
+            artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, false)),
+            blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
+            kubernetes: clerk
+                .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
+            extra_images: clerk.list(form.get("extraImages"), |node| extra_image(clerk, node)),
+            platforms: form.get("platforms").and_then(|node| platforms(clerk, node)).unwrap_or_default(),
+            destinations: clerk.list(form.get("destinations"), |node| destination(clerk, node)),
+            substitute: clerk.list(form.get("substitute"), |node| substitution(clerk, node)),
+            ignore: clerk.list(form.get("ignore"), |node| ignore(clerk, node)),
+        }
+    }
+
+    const fn wants_nothing(&self) -> bool {
+        self.images.is_empty()
+            && self.charts.is_empty()
+            && self.artifacts.is_empty()
+            && self.blueprints.is_empty()
+            && self.kubernetes.is_empty()
+            && self.extra_images.is_empty()
+    }
+}
+
+/// Reads a reference; Helm's `oci://` in front of it is allowed.
+fn reference(clerk: &Clerk<'_>, node: &Node) -> Option<ImageRef> {
+    let text = clerk.text(node)?;
+    match text.strip_prefix("oci://").unwrap_or(&text).parse() {
+        Ok(reference) => Some(reference),
+        Err(error) => {
+            clerk.note(node, format!("{error}"));
+            None
+        }
+    }
+}
+
+fn source(clerk: &Clerk<'_>, node: &Node, platforms: bool) -> Option<Source> {
+    if node.text().is_some() {
+        let wish = Wish::Reference(reference(clerk, node)?);
+        return Some(Source { line: node.line, wish, platforms: None });
+    }
+    let known = ["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
+    let form = clerk.form(node, &known[..known.len() - usize::from(!platforms)])?;
+    let platforms = form.get("platforms").map(|node| platform_rule(clerk, node));
+    let forms = ["ref", "repository", "list"].map(|name| form.get(name));
+    let chosen = ["tags", "semver", "newest"].into_iter().find_map(|name| form.get(name));
+    let wish = match (forms, chosen) {
+        ([Some(one), None, None], None) => Wish::Reference(reference(clerk, one)?),
+        ([None, None, Some(path)], None) => Wish::List(clerk.text(path)?),
+        ([None, Some(name), None], _) => {
+            Wish::Tags { repository: repository(clerk, name)?, tags: tag_wish(clerk, node, &form)? }
+        }
+        ([Some(_), None, None] | [None, None, Some(_)], Some(field)) => {
+            clerk.note(field, "tags, semver and newest belong to a repository");
+            return None;
+        }
+        _ => {
+            clerk.note(node, "exactly one of ref, repository and list is expected");
+            return None;
+        }
+    };
+    Some(Source { line: node.line, wish, platforms: platforms.flatten() })
+}
+
+fn repository(clerk: &Clerk<'_>, node: &Node) -> Option<Repository> {
+    let name = reference(clerk, node)?;
+    if name.tag.is_some() || name.digest.is_some() {
+        clerk.note(node, "a repository has no tag and no digest; use ref for one artifact");
+        return None;
+    }
+    Some(name.repository)
+}
+
+fn tag_wish(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<TagWish> {
+    let mut wish = TagWish { semver: form.text("semver"), ..TagWish::default() };
+    for text in clerk.texts(form.get("tags")) {
+        if text.contains(['*', '?', '[', '{']) {
+            wish.patterns.push(text);
+        } else {
+            match text.parse() {
+                Ok(tag) => wish.names.push(tag),
+                Err(error) => clerk.note(node, format!("tags: {error}")),
+            }
+        }
+    }
+    if let Some(newest) = form.get("newest") {
+        wish.newest = clerk.parsed(newest);
+        if wish.newest == Some(0) {
+            clerk.note(newest, "newest is at least 1");
+        }
+    }
+    if wish == TagWish::default() {
+        clerk.note(node, "a repository needs tags, semver or newest; tags: \"*\" means all");
+        return None;
+    }
+    Some(wish)
+}
+
+fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
+    let form = clerk.form(node, &["catalogue", "artifact", "roots", "all", "conditional"])?;
+    let (catalogue, artifact) = (form.need_text("catalogue"), form.need_text("artifact"));
+    if let Some(template) = &artifact {
+        check_template(clerk, node, template);
+    }
+    let all = match form.get("all") {
+        Some(node) => clerk.word(node, &[("true", All::Every), ("listed", All::Listed), ("false", All::None)])?,
+        None => All::None,
+    };
+    let roots = clerk.list(form.get("roots"), |node| root(clerk, node));
+    if form.get("roots").is_none() && all == All::None {
+        clerk.note(node, "roots or all is expected: which Blueprints are wanted?");
+    }
+    let conditional = form.get("conditional");
+    let exclude = conditional.map(|node| clerk.word(node, &[("include", false), ("exclude", true)]));
+    Some(BlueprintSource {
+        line: node.line,
+        catalogue: catalogue?,
+        artifact: artifact?,
+        roots,
+        all,
+        exclude_conditional: exclude.unwrap_or(Some(false))?,
+    })
+}
+
+fn check_template(clerk: &Clerk<'_>, node: &Node, template: &str) {
+    let sample = template.replace("{chart}", "c").replace("{version}", "1.0.0");
+    let sample = sample.strip_prefix("oci://").unwrap_or(&sample);
+    if !template.contains("{chart}") || !template.contains("{version}") {
+        clerk.note(node, format!("artifact {template:?} needs both {{chart}} and {{version}}"));
+    } else if let Err(error) = sample.parse::<ImageRef>() {
+        clerk.note(node, format!("artifact {template:?}: {error}"));
+    }
+}
+
+fn root(clerk: &Clerk<'_>, node: &Node) -> Option<Root> {
+    if node.text().is_some() {
+        return Some(Root { line: node.line, blueprint: clerk.text(node)?, version: None });
+    }
+    let form = clerk.form(node, &["blueprint", "version"])?;
+    Some(Root { line: node.line, blueprint: form.need_text("blueprint")?, version: form.text("version") })
+}
+
+fn extra_image(clerk: &Clerk<'_>, node: &Node) -> Option<ExtraImage> {
+    if node.text().is_some() {
+        return Some(ExtraImage { line: node.line, reference: reference(clerk, node)?, needed_by: None });
+    }
+    let form = clerk.form(node, &["ref", "for"])?;
+    let reference = form.need("ref").and_then(|node| reference(clerk, node));
+    Some(ExtraImage { line: node.line, reference: reference?, needed_by: form.text("for") })
+}
+
+fn platforms(clerk: &Clerk<'_>, node: &Node) -> Option<Platforms> {
+    if node.text().is_some() {
+        return Some(Platforms { default: platform_rule(clerk, node)?, exceptions: Vec::new() });
+    }
+    let form = clerk.form(node, &["only", "digest", "exceptions"])?;
+    let default = platform_fields(clerk, node, &form)?;
+    let exceptions = clerk.list(form.get("exceptions"), |node| {
+        let form = clerk.form(node, &["match", "only", "digest"])?;
+        let pattern = form.need_text("match");
+        let rule = platform_fields(clerk, node, &form)?;
+        Some(PlatformException { line: node.line, pattern: pattern?, rule })
+    });
+    Some(Platforms { default, exceptions })
+}
+
+/// Reads `all`, or a mapping of `only` and `digest`.
+fn platform_rule(clerk: &Clerk<'_>, node: &Node) -> Option<PlatformRule> {
+    if node.text().is_some() {
+        return clerk.word(node, &[("all", ())]).map(|()| PlatformRule::All);
+    }
+    let form = clerk.form(node, &["only", "digest"])?;
+    form.need("only")?;
+    platform_fields(clerk, node, &form)
+}
+
+/// Reads `only` and `digest`; without `only` everything is kept.
+fn platform_fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<PlatformRule> {
+    let Some(only) = form.get("only") else {
+        if let Some(digest) = form.get("digest") {
+            clerk.note(digest, "digest says what happens when platforms are left out; only is missing");
+        }
+        return Some(PlatformRule::All);
+    };
+    let texts = clerk.texts(Some(only));
+    let mut platforms: Vec<Platform> = texts.iter().filter_map(|text| Platform::parse(text)).collect();
+    if platforms.len() < texts.len() || platforms.is_empty() {
+        clerk.note(only, "platforms are written os/architecture or os/architecture/variant: linux/amd64");
+        return None;
+    }
+    platforms.sort();
+    platforms.dedup();
+    let Some(digest) = form.get("digest") else {
+        let why = "digest is missing: an index that is cut down gets another digest; say single (the one platform's \
+                   own manifest) or rewrite (a smaller index)";
+        clerk.note(node, why);
+        return None;
+    };
+    let digest = clerk.word(digest, &[("single", SubsetDigest::Single), ("rewrite", SubsetDigest::Rewrite)])?;
+    if digest == SubsetDigest::Single && platforms.len() > 1 {
+        clerk.note(only, "digest: single keeps one platform; name one, or say rewrite");
+        return None;
+    }
+    Some(PlatformRule::Only { platforms, digest })
+}
+
+fn destination(clerk: &Clerk<'_>, node: &Node) -> Option<DestinationRule> {
+    let form = clerk.form(node, &["match", "host", "project", "prefix", "strip"])?;
+    let scope = match (form.get("match"), form.get("host")) {
+        (Some(pattern), None) => clerk.text(pattern).map(Scope::Pattern),
+        (None, Some(host)) => {
+            checked(clerk, host, |text| check_host(text).map_err(|(_, why)| why.to_owned())).map(Scope::Host)
+        }
+        _ => {
+            clerk.note(node, "exactly one of match and host is expected");
+            None
+        }
+    };
+    let path = |name| form.get(name).map(|node| checked(clerk, node, check_path));
+    let (project, prefix, strip) = (path("project"), path("prefix"), path("strip"));
+    if let Some(Some(project)) = &project
+        && project.contains('/')
+    {
+        clerk.note(node, format!("project {project:?} is one part; further parts are the prefix"));
+    }
+    if project.is_none() && prefix.is_none() && strip.is_none() {
+        clerk.note(node, "the rule changes nothing: project, prefix or strip is expected");
+    }
+    Some(DestinationRule {
+        line: node.line,
+        scope: scope?,
+        project: project.flatten(),
+        prefix: prefix.flatten(),
+        strip: strip.flatten(),
+    })
+}
+
+fn checked(clerk: &Clerk<'_>, node: &Node, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
+    let text = clerk.text(node)?;
+    match check(&text) {
+        Ok(()) => Some(text),
+        Err(why) => {
+            clerk.note(node, format!("{text:?}: {why}"));
+            None
+        }
+    }
+}
+
+fn check_path(text: &str) -> Result<(), String> {
+    Repository::new("h.example", text).map(drop).map_err(|error| error.why)
+}
+
+fn substitution(clerk: &Clerk<'_>, node: &Node) -> Option<Substitution> {
+    let form = clerk.form(node, &["from", "to"])?;
+    let [from, to] = ["from", "to"].map(|name| form.need(name).and_then(|node| place(clerk, node)));
+    Some(Substitution { line: node.line, from: from?, to: to? })
+}
+
+/// Reads a host, or a host with a path, as written: `docker.io/press` is all of that organisation here, not the
+/// official image `press`. A name without a host is a repository.
+fn place(clerk: &Clerk<'_>, node: &Node) -> Option<String> {
+    let check = |text: &str| match text.split_once('/') {
+        Some((host, path)) => Repository::new(host, path).map(drop).map_err(|error| error.to_string()),
+        None => check_host(text).map_err(|(_, why)| why.to_owned()),
+    };
+    match node.text() {
+        Some(text) if text.split('/').next().is_some_and(|host| host.contains(['.', ':'])) => {
+            checked(clerk, node, check)
+        }
+        _ => repository(clerk, node).map(|repository| repository.to_string()),
+    }
+}
+
+fn ignore(clerk: &Clerk<'_>, node: &Node) -> Option<IgnoreRule> {
+    let form = clerk.form(node, &["ref", "match", "reason"])?;
+    let what = match (form.text("ref"), form.text("match")) {
+        (Some(text), None) => Some(Ignored::Text(text)),
+        (None, Some(pattern)) => Some(Ignored::Pattern(pattern)),
+        _ => {
+            clerk.note(node, "exactly one of ref and match is expected");
+            None
+        }
+    };
+    let reason = form.need_text("reason");
+    Some(IgnoreRule { line: node.line, what: what?, reason: reason? })
+}

@@ -5,6 +5,7 @@
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
 pub mod evidence;
+pub mod form;
 pub mod lock;
 pub mod mirror;
 pub mod pattern;
@@ -60,6 +61,14 @@ pub enum PaperError {
         /// Reason in words.
         why: String,
     },
+    /// More than one thing is wrong with it.
+    #[error("{}", several(*.count, .first))]
+    Several {
+        /// How many things.
+        count: usize,
+        /// The first of them, in the order of the file.
+        first: Vec<PaperError>,
+    },
     /// It is longer than the limit.
     #[error("{place} has {size} bytes, the limit is {limit}")]
     TooLarge {
@@ -70,6 +79,17 @@ pub enum PaperError {
         /// Limit in bytes.
         limit: u64,
     },
+}
+
+fn several(count: usize, first: &[PaperError]) -> String {
+    let mut text = format!("{count} mistakes");
+    for error in first {
+        text.push_str(&format!("\n  {error}"));
+    }
+    if count > first.len() {
+        text.push_str(&format!("\n  and {} more", count - first.len()));
+    }
+    text
 }
 
 impl PaperError {

@@ -29,7 +29,7 @@ const DOORS: [(&str, &[&str]); 32] = [
     ("serde_saphyr", &["document/yaml.rs"]),
     ("schemars", &["cli/schema.rs"]),
     ("semver", &["discover/select.rs"]),
-    ("globset", &["document/pattern.rs"]),
+    ("globset", &["document/pattern.rs", "discover/select.rs"]),
     ("jiff", &["trust/time.rs", "cli/clock.rs"]),
     ("blake3", &["bundle/frame.rs"]),
     ("xxhash_rust", &["bundle/frame.rs"]),
