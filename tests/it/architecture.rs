@@ -35,7 +35,7 @@ const DOORS: [(&str, &[&str]); 32] = [
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
     ("bytes", &["registry/", "serve/"]),
-    ("base64", &["registry/", "trust/"]),
+    ("base64", &["registry/", "trust/", "serve/auth.rs"]),
     ("tempfile", &["store/put.rs", "serve/folder.rs", "flow/publish.rs", "cli/"]),
     ("rustix", &["bundle/disk.rs", "store/guard.rs", "flow/guard.rs"]),
     ("tokio", &["registry/", "serve/"]),
