@@ -58,7 +58,8 @@ step() {
     (set -e; "$2") 2>&1 | tee "$log"
     code=${PIPESTATUS[0]}
   else
-    (set -e; "$2") >"$log" 2>&1 || code=$?
+    (set -e; "$2") >"$log" 2>&1 # no `||` behind it: that would switch `set -e` off inside
+    code=$?
     ((code == 0 || code == skipped)) || tail -n 80 "$log"
   fi
   note=$(awk '/^(NOTE|SKIPPED): / { sub(/^[A-Z]+: /, ""); printf "%s%s", sep, $0; sep = "; " }
