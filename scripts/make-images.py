@@ -8,8 +8,8 @@
       Work for benchmarks, of content that does not compress:
       typical = 120 images of 600 distinct blobs, sizes log-normal (6.8 GB at scale 1);
       giant = one image with one layer of SIZE; small = 500 small images.
-  make-images.py seed LAYOUT STORAGE
-      Puts every named image of a layout into the storage folder of a docker-registry that is not running.
+  make-images.py seed LAYOUT STORAGE [PREFIX]
+      Puts the images of a layout (those whose names begin with PREFIX) into the storage folder of a docker-registry.
       Blobs are hard links where both are on one file system.
   make-images.py names LAYOUT
       Prints name and digest of every image of a layout.
@@ -410,9 +410,11 @@ def place_document(layout, storage, repository, descriptor):
         link(repository / "_layers" / hexes(blob["digest"]), blob["digest"])
 
 
-def seed(layout, storage):
+def seed(layout, storage, prefix):
     storage = storage / "docker" / "registry" / "v2"
     for name, descriptor in named_images(layout).items():
+        if not name.startswith(prefix):
+            continue
         path, tag = name.rsplit(":", 1)
         repository = storage / "repositories" / path
         place_document(layout, storage, repository, descriptor)
@@ -443,10 +445,11 @@ def main():
     verb = verbs.add_parser("seed")
     verb.add_argument("layout", type=Path)
     verb.add_argument("storage", type=Path)
+    verb.add_argument("prefix", nargs="?", default="")
     verbs.add_parser("names").add_argument("layout", type=Path)
     arguments = parser.parse_args()
     if arguments.kind == "seed":
-        seed(arguments.layout, arguments.storage)
+        seed(arguments.layout, arguments.storage, arguments.prefix)
     elif arguments.kind == "names":
         for name, descriptor in named_images(arguments.layout).items():
             print(name, descriptor["digest"])
