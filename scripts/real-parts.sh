@@ -487,7 +487,11 @@ YAML
 serve_is_a_registry() {
   airlift serve "$work/vols" --listen "127.0.0.1:$serve_port" >"$work/serve.log" 2>&1 &
   local server=$! code=0
-  for _ in {1..100}; do (: <"/dev/tcp/127.0.0.1/$serve_port") 2>/dev/null && break; sleep 0.1; done
+  for _ in {1..100}; do
+    (: <"/dev/tcp/127.0.0.1/$serve_port") 2>/dev/null && break
+    kill -0 $server 2>/dev/null || { cat "$work/serve.log"; return 1; }
+    sleep 0.1
+  done
   served_images_are_good || code=$?
   kill $server
   wait $server || true
