@@ -12,4 +12,5 @@ mod journey;
 mod kill;
 mod registry_client;
 mod registry_server;
+mod stage;
 mod trust;
