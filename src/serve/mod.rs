@@ -27,3 +27,5 @@ pub use auth::Auth;
 pub use counters::{Counters, Exchange};
 pub use faults::{Answer, Faults, Rule, RuleStart};
 pub use server::{EmbeddedRegistry, Options, Running, ServeError};
+#[cfg(any(test, feature = "testkit"))]
+pub(crate) use {folder::Folder, names::Name, records::Document};

@@ -36,6 +36,13 @@ struct Upload {
     progress: Arc<tokio::sync::Mutex<Progress>>,
 }
 
+/// An upload in the hands of one request: what has arrived, and how much that is.
+struct Claim {
+    guard: OwnedMutexGuard<Progress>,
+    at: u64,
+    algorithm: Algorithm,
+}
+
 /// All uploads of a server.
 #[derive(Default)]
 pub(crate) struct Uploads {
@@ -46,6 +53,14 @@ impl Uploads {
     fn find(&self, name: &Name, id: &str) -> Result<Arc<Upload>, Refusal> {
         let found = lock(&self.open).get(id).filter(|upload| upload.name == *name).cloned();
         found.ok_or_else(|| Refusal::upload_unknown(id))
+    }
+
+    /// Takes an upload for one request. Others wait for the guard.
+    async fn claim(&self, name: &Name, id: &str) -> Result<Claim, Refusal> {
+        let upload = self.find(name, id)?;
+        let guard = Arc::clone(&upload.progress).lock_owned().await;
+        let at = guard.as_ref().map(Part::size).ok_or_else(|| Refusal::upload_unknown(id))?;
+        Ok(Claim { guard, at, algorithm: upload.algorithm })
     }
 
     /// Begins an upload and returns its id.
@@ -115,43 +130,37 @@ pub(super) async fn state(registry: &Registry, name: &Name, id: &str) -> Result<
 
 /// `PATCH`: takes a chunk.
 pub(super) async fn append(asked: Asked, name: Name, id: String) -> Result<Response, Refusal> {
-    let upload = asked.registry.uploads.find(&name, &id)?;
-    let guard = Arc::clone(&upload.progress).lock_owned().await;
-    let at = guard.as_ref().map(Part::size).ok_or_else(|| Refusal::upload_unknown(&id))?;
-    if let Err(refusal) = check_chunk(&asked, &name, &id, at) {
-        drain(asked.request).await;
-        return Err(refusal);
+    let claim = asked.registry.uploads.claim(&name, &id).await;
+    match claim.and_then(|claim| check_chunk(&asked, &name, &id, claim.at).map(|()| claim)) {
+        Ok(claim) => {
+            let guard = receive(claim.guard, asked.request, claim.algorithm).await?;
+            Ok(progressed(StatusCode::ACCEPTED, &name, &id, guard.as_ref().map_or(0, Part::size)))
+        }
+        Err(refusal) => refuse(asked, refusal).await,
     }
-    let guard = receive(guard, asked.request, upload.algorithm).await?;
-    let size = guard.as_ref().map_or(0, Part::size);
-    Ok(progressed(StatusCode::ACCEPTED, &name, &id, size))
 }
 
 /// `PUT`: takes the last chunk, if any, and makes a blob of the upload.
 pub(super) async fn finish(asked: Asked, name: Name, id: String) -> Result<Response, Refusal> {
-    let upload = asked.registry.uploads.find(&name, &id)?;
-    let digest = match asked
-        .value("digest")
-        .ok_or_else(|| Refusal::digest_invalid("the digest is missing"))
-        .and_then(read_digest)
-    {
-        Ok(digest) => digest,
-        Err(refusal) => {
-            drain(asked.request).await;
-            return Err(refusal);
-        }
+    let claim = asked.registry.uploads.claim(&name, &id).await;
+    let digest =
+        asked.value("digest").ok_or_else(|| Refusal::digest_invalid("the digest is missing")).and_then(read_digest);
+    let checked = claim.and_then(|claim| check_chunk(&asked, &name, &id, claim.at).map(|()| claim));
+    let (claim, digest) = match checked.and_then(|claim| Ok((claim, digest?))) {
+        Ok(checked) => checked,
+        Err(refusal) => return refuse(asked, refusal).await,
     };
-    let guard = Arc::clone(&upload.progress).lock_owned().await;
-    let at = guard.as_ref().map(Part::size).ok_or_else(|| Refusal::upload_unknown(&id))?;
-    if let Err(refusal) = check_chunk(&asked, &name, &id, at) {
-        drain(asked.request).await;
-        return Err(refusal);
-    }
-    let algorithm = if at == 0 { digest.algorithm() } else { upload.algorithm };
-    let mut guard = receive(guard, asked.request, algorithm).await?;
+    let algorithm = if claim.at == 0 { digest.algorithm() } else { claim.algorithm };
+    let mut guard = receive(claim.guard, asked.request, algorithm).await?;
     let part = guard.take().ok_or_else(|| Refusal::upload_unknown(&id))?;
     asked.registry.uploads.end(&name, &id);
     keep(&asked.registry.folder, &name, part, &digest).await
+}
+
+/// Refuses a request whose body nobody wants.
+async fn refuse(asked: Asked, refusal: Refusal) -> Result<Response, Refusal> {
+    drain(asked.request).await;
+    Err(refusal)
 }
 
 /// `DELETE`: forgets an upload.
@@ -183,11 +192,20 @@ fn check_chunk(asked: &Asked, name: &Name, id: &str, at: u64) -> Result<(), Refu
     Ok(())
 }
 
-/// Takes a body in: hashes and writes it batch by batch while the next one comes from the network.
+/// Takes a body in. Of one that breaks off, what arrived is kept.
 ///
-/// Of a body that breaks off, what arrived is kept. The guard goes along to the disk and back, so nobody sees the
-/// upload between two states, even where the client has gone and nobody waits for this any more.
+/// The work goes on as a task of its own where the client has gone and nobody waits for it any more; the guard is
+/// with it, so nobody sees the upload between two states.
 async fn receive(
+    guard: OwnedMutexGuard<Progress>,
+    request: Request,
+    algorithm: Algorithm,
+) -> Result<OwnedMutexGuard<Progress>, Refusal> {
+    tokio::spawn(write_down(guard, request, algorithm)).await.map_err(io::Error::other)?
+}
+
+/// Hashes and writes a body batch by batch while the next batch comes from the network.
+async fn write_down(
     mut guard: OwnedMutexGuard<Progress>,
     request: Request,
     algorithm: Algorithm,

@@ -1,1 +1,5 @@
 //! Beside the floors, for tests only: doubles and generators.
+//!
+//! Doubles implement the whole of what they stand for, refuse misuse, and serve manual trials as well.
+
+pub mod image;
