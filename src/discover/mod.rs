@@ -1,6 +1,142 @@
-//! Floor 3: files in, names of artifacts with their origins out.
+//! Floor 3: files in, names of artifacts with their origins out. Nothing here asks the network.
+//!
+//! [`discover`] reads what a mirror file names (lists, catalogues of Blueprints, Kubernetes YAML) and says which
+//! artifacts are wanted, each with the path that leads to it. What cannot be used is an error that lists all of
+//! it; what a person should know or decide is a finding. Names become digests elsewhere.
+
+pub mod blueprint;
+pub mod closure;
 pub mod files;
+mod gather;
+pub mod kube;
 pub mod list;
+pub mod looks;
 pub mod mapping;
 pub mod rules;
 pub mod select;
+
+pub use crate::document::mirror::PlatformRule;
+pub use gather::discover;
+pub use mapping::{Mapping, collisions, destination};
+pub use select::{TagSelection, is_moving};
+
+use crate::document::lock::Role;
+use crate::model::evidence::{FindingClass, Severity};
+use crate::model::{Finding, ImageRef, Repository};
+
+/// What the files say.
+#[derive(Debug, Default)]
+pub struct Discovery {
+    /// What is wanted, in the order of the mirror file's sources; Blueprints after what they depend on. The same
+    /// artifact may come up several times, each time with its own reason.
+    pub found: Vec<Found>,
+    /// What a person should know or decide.
+    pub findings: Vec<Finding>,
+}
+
+/// Something that is wanted.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// What.
+    pub want: Want,
+    /// What it is to the platform.
+    pub role: Role,
+    /// Why: the path from the mirror file down.
+    pub why: Vec<String>,
+    /// What a reader of the lock should know.
+    pub notes: Vec<String>,
+    /// What is kept of an index.
+    pub platforms: PlatformRule,
+}
+
+/// What is wanted: one artifact, or those tags of a repository that a selection takes.
+#[derive(Debug, Clone)]
+pub enum Want {
+    /// One artifact.
+    Reference(ImageRef),
+    /// Tags of a repository, once they are known.
+    Tags {
+        /// Where.
+        repository: Repository,
+        /// Which.
+        selection: TagSelection,
+    },
+}
+
+/// Why files do not say what is wanted: everything that stands in the way.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", told(.problems))]
+pub struct DiscoverError {
+    /// At least one.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that stands in the way.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// A file or folder.
+    #[error(transparent)]
+    File(#[from] files::FileError),
+    /// A list of references.
+    #[error(transparent)]
+    List(#[from] list::ListError),
+    /// A version range or pattern in the mirror file.
+    #[error("{place}:{line}: {source}")]
+    Select {
+        /// Mirror file.
+        place: String,
+        /// Its line.
+        line: usize,
+        /// Reason.
+        source: select::SelectError,
+    },
+    /// A rule of the mirror file.
+    #[error("{place}: {source}")]
+    Rule {
+        /// Mirror file.
+        place: String,
+        /// Reason.
+        source: rules::RuleError,
+    },
+    /// What Blueprints need.
+    #[error(transparent)]
+    Closure(#[from] closure::ClosureError),
+    /// Kubernetes YAML.
+    #[error(transparent)]
+    Kube(#[from] kube::KubeError),
+    /// Name and version of a chart make no reference.
+    #[error("{place}: the artifact of {name} would be {text:?}: {why}")]
+    Artifact {
+        /// File that states the chart.
+        place: String,
+        /// Blueprint.
+        name: String,
+        /// Text.
+        text: String,
+        /// Reason.
+        why: String,
+    },
+    /// One Blueprint in two versions.
+    #[error("{name} is wanted in two versions, {} and {}", .versions[0], .versions[1])]
+    TwoVersions {
+        /// Repository of the Blueprint.
+        name: String,
+        /// References.
+        versions: [String; 2],
+    },
+}
+
+fn told(problems: &[Problem]) -> String {
+    match problems {
+        [one] => one.to_string(),
+        several => {
+            let lines: String = several.iter().map(|problem| format!("\n  {problem}")).collect();
+            format!("{} things stand in the way:{lines}", several.len())
+        }
+    }
+}
+
+/// States something worth knowing.
+fn note(place: impl Into<String>, what: impl Into<String>) -> Finding {
+    Finding { severity: Severity::Note, ..Finding::warning(FindingClass::Config, place, what) }
+}

@@ -1,0 +1,314 @@
+//! Goes through the sources of a mirror file and gathers what they lead to.
+
+use super::blueprint::{self, Blueprint, Catalogue};
+use super::closure::{Closed, Closure};
+use super::files::{self, Named};
+use super::mapping::Mapping;
+use super::rules::Rules;
+use super::select::{SelectError, TagSelection, VersionRange, is_moving};
+use super::{DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
+use crate::document::lock::Role;
+use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, TagWish, Wish};
+use crate::model::evidence::FindingClass;
+use crate::model::{Finding, ImageRef, Reference, Repository};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// Endings of files with Kubernetes objects.
+const KUBERNETES: [&str; 3] = [".yaml", ".yml", ".json"];
+
+/// Says what `mirror` wants, which a person calls `place`; relative paths in it are meant from `base`.
+///
+/// Reads files and asks nobody. The order is that of the sources: images, charts, artifacts, blueprints,
+/// kubernetes, extraImages; within one, that of the mirror file and of file names.
+pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Discovery, DiscoverError> {
+    let rules = Rules::new(mirror);
+    let rules =
+        rules.map_err(|source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] })?;
+    let mut gather = Gather { place, base, rules, out: Discovery::default(), problems: Vec::new(), doubts: Vec::new() };
+    if let Err((line, source)) = Mapping::new(mirror) {
+        gather.select(line, source);
+    }
+    for (sources, field, role) in [
+        (&mirror.images, "images", Role::Image),
+        (&mirror.charts, "charts", Role::Chart),
+        (&mirror.artifacts, "artifacts", Role::Artifact),
+    ] {
+        for (at, source) in sources.iter().enumerate() {
+            gather.source(source, role, format!("{place}: {field}[{at}]"));
+        }
+    }
+    for (at, source) in mirror.blueprints.iter().enumerate() {
+        gather.blueprints(source, &format!("{place}: blueprints[{at}]"));
+    }
+    for (at, source) in mirror.kubernetes.iter().enumerate() {
+        gather.kubernetes(&source.path, &format!("{place}: kubernetes[{at}]"));
+    }
+    for (at, extra) in mirror.extra_images.iter().enumerate() {
+        let mut why = vec![format!("{place}: extraImages[{at}]")];
+        why.extend(extra.needed_by.iter().map(|by| format!("needed by {by}")));
+        gather.reference(extra.reference.clone(), Role::Image, why, Vec::new(), None);
+    }
+    gather.finish()
+}
+
+struct Gather<'m> {
+    place: &'m str,
+    base: &'m Path,
+    rules: Rules<'m>,
+    out: Discovery,
+    problems: Vec<Problem>,
+    doubts: Vec<kube::Doubt>,
+}
+
+impl Gather<'_> {
+    fn select(&mut self, line: usize, source: SelectError) {
+        self.problems.push(Problem::Select { place: self.place.to_owned(), line, source });
+    }
+
+    fn source(&mut self, source: &Source, role: Role, origin: String) {
+        let platforms = source.platforms.as_ref();
+        match &source.wish {
+            Wish::Reference(reference) => {
+                self.reference(reference.clone(), role, vec![origin], Vec::new(), platforms);
+            }
+            Wish::Tags { repository, tags } => self.tags(source, role, &origin, repository, tags),
+            Wish::List(path) => {
+                let file = Named::new(self.base, path);
+                match list::read(&file) {
+                    Ok(listed) => self.listed(listed, &file, role, &origin, platforms),
+                    Err(error) => self.problems.push(error.into()),
+                }
+            }
+        }
+    }
+
+    fn listed(
+        &mut self,
+        listed: Vec<list::Listed>,
+        file: &Named,
+        role: Role,
+        origin: &str,
+        platforms: Option<&PlatformRule>,
+    ) {
+        for entry in listed {
+            if let Some(again) = entry.again.first() {
+                let place = format!("{}:{again}", file.shown);
+                let what = format!("{} stands in line {} already", entry.reference, entry.line);
+                self.out.findings.push(note(place, what));
+            }
+            let why = vec![origin.to_owned(), format!("{}:{}", file.shown, entry.line)];
+            self.reference(entry.reference, role, why, Vec::new(), platforms);
+        }
+    }
+
+    fn tags(&mut self, source: &Source, role: Role, origin: &str, repository: &Repository, wish: &TagWish) {
+        let platforms = source.platforms.as_ref();
+        for name in &wish.names {
+            let reference = ImageRef { repository: repository.clone(), tag: Some(name.clone()), digest: None };
+            self.reference(reference, role, vec![origin.to_owned()], Vec::new(), platforms);
+        }
+        if wish.patterns.is_empty() && wish.semver.is_none() && wish.newest.is_none() {
+            return;
+        }
+        if let Some(reason) = self.rules.ignored_repository(repository) {
+            self.out.findings.push(note(origin, format!("{repository} is ignored: {reason}")));
+            return;
+        }
+        let selection = match TagSelection::new(wish) {
+            Ok(selection) => selection,
+            Err(error) => return self.select(source.line, error),
+        };
+        let why = vec![origin.to_owned(), format!("{repository} {selection}")];
+        let Some((repository, notes)) = self.substituted(repository) else { return };
+        let platforms = self.platforms(role, &repository, platforms);
+        self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms });
+    }
+
+    /// Adds one artifact, unless a rule leaves it out.
+    fn reference(
+        &mut self,
+        reference: ImageRef,
+        role: Role,
+        why: Vec<String>,
+        mut notes: Vec<String>,
+        platforms: Option<&PlatformRule>,
+    ) {
+        if let Some(reason) = self.rules.ignored_text(&reference.to_string()) {
+            let place = why.last().cloned().unwrap_or_default();
+            self.out.findings.push(note(place, format!("{reference} is ignored: {reason}")));
+            return;
+        }
+        let Some((repository, replaced)) = self.substituted(&reference.repository) else { return };
+        notes.extend(replaced);
+        match reference.reference() {
+            Reference::Tag(tag) if reference.tag.is_none() => notes.push(format!("no tag given: {tag}, a moving tag")),
+            Reference::Tag(tag) if is_moving(&tag) => notes.push("moving tag".to_owned()),
+            _ => {}
+        }
+        let platforms = self.platforms(role, &repository, platforms);
+        let want = Want::Reference(ImageRef { repository, ..reference });
+        self.out.found.push(Found { want, role, why, notes, platforms });
+    }
+
+    fn substituted(&mut self, repository: &Repository) -> Option<(Repository, Vec<String>)> {
+        match self.rules.substitute(repository) {
+            Ok(None) => Some((repository.clone(), Vec::new())),
+            Ok(Some(other)) => Some((other, vec![format!("replaces {repository}")])),
+            Err(source) => {
+                self.problems.push(Problem::Rule { place: self.place.to_owned(), source });
+                None
+            }
+        }
+    }
+
+    /// Platforms are a matter of images; everything else is kept as it is.
+    fn platforms(&self, role: Role, repository: &Repository, own: Option<&PlatformRule>) -> PlatformRule {
+        match (role, own) {
+            (Role::Image, Some(own)) => own.clone(),
+            (Role::Image, None) => self.rules.platforms(repository),
+            _ => PlatformRule::All,
+        }
+    }
+
+    fn blueprints(&mut self, source: &BlueprintSource, origin: &str) {
+        let folder = Named::new(self.base, &source.catalogue);
+        let catalogue = match blueprint::read(&folder) {
+            Ok((catalogue, findings)) => {
+                self.out.findings.extend(findings);
+                catalogue
+            }
+            Err(error) => return self.problems.push(error.into()),
+        };
+        let mut closure = Closure::new(&catalogue, &folder.shown, source.exclude_conditional);
+        for root in &source.roots {
+            match root.version.as_deref().map(str::parse::<VersionRange>).transpose() {
+                Ok(range) => closure.add(&root.blueprint, range.as_ref(), origin),
+                Err(error) => self.select(root.line, error),
+            }
+        }
+        for name in self.whole(&catalogue, source.all, origin) {
+            closure.add(name, None, origin);
+        }
+        let closed = closure.close();
+        self.broken(&catalogue, &closed);
+        self.closed(closed, source);
+    }
+
+    /// Returns the Blueprints that a whole catalogue means, and says how many it leaves out.
+    fn whole<'c>(&mut self, catalogue: &'c Catalogue, all: All, origin: &str) -> Vec<&'c str> {
+        let listed = |found: &Result<Blueprint, _>| found.as_ref().map_or(true, |blueprint| blueprint.listed);
+        let wanted = |found: &Result<Blueprint, _>| match all {
+            All::None => false,
+            All::Listed => listed(found),
+            All::Every => true,
+        };
+        let names: Vec<&str> =
+            catalogue.iter().filter(|(_, found)| wanted(found)).map(|(name, _)| name.as_str()).collect();
+        if all == All::Listed && names.len() < catalogue.len() {
+            let out = catalogue.len() - names.len();
+            let what = format!("{out} Blueprints are not listed and come in only where others need them");
+            self.out.findings.push(note(origin, what));
+        }
+        names
+    }
+
+    /// Reports broken Blueprints that nobody wants; those that somebody wants are errors already.
+    fn broken(&mut self, catalogue: &Catalogue, closed: &Closed<'_>) {
+        use super::closure::ClosureError::Broken;
+        for (name, errors) in catalogue.iter().filter_map(|(name, found)| Some((name, found.as_ref().err()?))) {
+            if closed.errors.iter().any(|error| matches!(error, Broken { name: wanted, .. } if wanted == name)) {
+                continue;
+            }
+            for error in errors {
+                let what = format!("{error}; no Blueprint that is wanted needs it");
+                self.out.findings.push(Finding::warning(FindingClass::Config, name, what));
+            }
+        }
+    }
+
+    fn closed(&mut self, closed: Closed<'_>, source: &BlueprintSource) {
+        self.problems.extend(closed.errors.into_iter().map(Problem::from));
+        for left in closed.left_out {
+            let what = format!("{} is left out: conditional: exclude, when: {}", left.name, left.when);
+            self.out.findings.push(note(left.by, what));
+        }
+        for (blueprint, needs) in closed.order {
+            self.out.findings.extend(blueprint.findings.iter().cloned());
+            let reference = match artifact(blueprint, &source.artifact) {
+                Ok(reference) => reference,
+                Err(problem) => {
+                    self.problems.push(problem);
+                    continue;
+                }
+            };
+            for need in needs {
+                self.reference(reference.clone(), Role::Blueprint, need.why, need.notes, None);
+            }
+        }
+    }
+
+    fn kubernetes(&mut self, path: &str, origin: &str) {
+        let files = match files::find(self.base, path, &KUBERNETES) {
+            Ok(files) => files,
+            Err(error) => return self.problems.push(error.into()),
+        };
+        for file in files {
+            let scan = kube::read(&file, &|text| self.rules.ignored_text(text).map(str::to_owned));
+            self.out.findings.extend(scan.findings);
+            self.doubts.extend(scan.doubts);
+            self.problems.extend(scan.errors.into_iter().map(Problem::from));
+            for hit in scan.hits {
+                self.reference(hit.reference, hit.role, vec![origin.to_owned(), hit.place], Vec::new(), None);
+            }
+        }
+    }
+
+    fn finish(mut self) -> Result<Discovery, DiscoverError> {
+        self.one_version_each();
+        let wanted: BTreeSet<ImageRef> = self.out.found.iter().filter_map(one).cloned().collect();
+        let open = self.doubts.into_iter().filter(|doubt| doubt.reference.as_ref().is_none_or(|r| !wanted.contains(r)));
+        self.out.findings.extend(open.map(|doubt| doubt.finding));
+        for line in self.rules.unused() {
+            let place = format!("{}:{line}", self.place);
+            self.out.findings.push(Finding::warning(FindingClass::Config, place, "nothing met this rule"));
+        }
+        if self.problems.is_empty() { Ok(self.out) } else { Err(DiscoverError { problems: self.problems }) }
+    }
+
+    /// A lock holds one version of a Blueprint, also where two catalogues offer it.
+    fn one_version_each(&mut self) {
+        let mut seen: BTreeMap<&Repository, &ImageRef> = BTreeMap::new();
+        let mut two = Vec::new();
+        for reference in self.out.found.iter().filter(|found| found.role == Role::Blueprint).filter_map(one) {
+            let first = *seen.entry(&reference.repository).or_insert(reference);
+            if first != reference {
+                let versions = [first.to_string(), reference.to_string()];
+                two.push((reference.repository.to_string(), versions));
+            }
+        }
+        two.dedup();
+        self.problems.extend(two.into_iter().map(|(name, versions)| Problem::TwoVersions { name, versions }));
+    }
+}
+
+fn one(found: &Found) -> Option<&ImageRef> {
+    match &found.want {
+        Want::Reference(reference) => Some(reference),
+        Want::Tags { .. } => None,
+    }
+}
+
+/// Fills the template with the chart's name and version; `+` cannot stand in a tag and becomes `_`.
+fn artifact(blueprint: &Blueprint, template: &str) -> Result<ImageRef, Problem> {
+    let chart = &blueprint.chart;
+    let version = chart.version.as_str().replace('+', "_");
+    let text = template.replace("{chart}", &chart.name).replace("{version}", &version);
+    let text = text.strip_prefix("oci://").unwrap_or(&text).to_owned();
+    text.parse::<ImageRef>().map_err(|error| Problem::Artifact {
+        place: chart.place.clone(),
+        name: blueprint.name.clone(),
+        why: error.to_string(),
+        text,
+    })
+}

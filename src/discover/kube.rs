@@ -1,0 +1,487 @@
+//! Images in Kubernetes YAML: what containers run for certain, what other objects seem to name, and what is in
+//! there that this program does not follow.
+//!
+//! Every mapping anywhere with a list of containers counts, so nested objects and pod templates inside of custom
+//! objects are found. Fields called `image` of other objects count where their text says enough by itself; what
+//! is less certain is reported and left out. Definitions of custom objects are schemas: nothing in them runs.
+
+use super::files::{FileError, Named};
+use super::looks;
+use crate::document::lock::Role;
+use crate::document::yaml::{self, Entry, Node, Value};
+use crate::model::evidence::FindingClass;
+use crate::model::{Finding, ImageRef};
+
+/// Why a file of Kubernetes YAML cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeError {
+    /// It cannot be read or does not parse.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An image is no reference.
+    #[error("{place}: {text:?} is no image reference: {why}; probably {meaning}")]
+    Image {
+        /// File, line and key path.
+        place: String,
+        /// Text as found.
+        text: String,
+        /// Reason in words.
+        why: String,
+        /// What may have gone wrong.
+        meaning: &'static str,
+    },
+    /// An image has a placeholder that nobody filled in.
+    #[error("{place}: {text:?} has the placeholder {found} that nothing fills in here")]
+    Placeholder {
+        /// File, line and key path.
+        place: String,
+        /// Text as found.
+        text: String,
+        /// Placeholder.
+        found: String,
+    },
+}
+
+/// An image that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hit {
+    /// The image.
+    pub reference: ImageRef,
+    /// Image, or package.
+    pub role: Role,
+    /// File, line, object and key path.
+    pub place: String,
+}
+
+/// Something that may be an image, and is not taken for one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What it would be.
+    pub reference: Option<ImageRef>,
+    /// What is said about it.
+    pub finding: Finding,
+}
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub struct Scan {
+    /// Images, in the order of the file.
+    pub hits: Vec<Hit>,
+    /// What may be images.
+    pub doubts: Vec<Doubt>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+    /// What stands in the way.
+    pub errors: Vec<KubeError>,
+}
+
+const DECIDE: &str = "if it is an image, add it to extraImages; if not, add it to ignore with a reason";
+
+/// Objects that lead to charts or images which this program does not follow: group, kind, what stays out.
+const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
+    ("helm.toolkit.fluxcd.io", "HelmRelease", "its chart and images are NOT included"),
+    ("source.toolkit.fluxcd.io", "HelmRepository", "no chart of it is included"),
+    ("source.toolkit.fluxcd.io", "HelmChart", "the chart and its images are NOT included"),
+    ("source.toolkit.fluxcd.io", "OCIRepository", "the artifact is NOT included"),
+    ("helm.cattle.io", "HelmChart", "the chart and its images are NOT included"),
+    ("argoproj.io", "Application", "what it installs is NOT included"),
+    ("argoproj.io", "ApplicationSet", "what it installs is NOT included"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization", "its folder is NOT read, unless it is named here too"),
+    ("kustomize.config.k8s.io", "HelmChartInflationGenerator", "the chart and its images are NOT included"),
+];
+
+/// Looks through one file. `ignored` says why a text is to be left out, where it is.
+pub fn read(file: &Named, ignored: &dyn Fn(&str) -> Option<String>) -> Scan {
+    match file.read_text() {
+        Ok(text) => parse(&text, &file.shown, ignored),
+        Err(error) => Scan { errors: vec![error.into()], ..Scan::default() },
+    }
+}
+
+/// Looks through the text of a file that a person calls `place`.
+pub fn parse(text: &str, place: &str, ignored: &dyn Fn(&str) -> Option<String>) -> Scan {
+    let mut scan = Scan::default();
+    let separated = yaml::with_separators(text);
+    let documents = match yaml::documents(&separated, place) {
+        Ok(documents) => documents,
+        Err(error) => {
+            scan.errors.push(FileError::from(error).into());
+            return scan;
+        }
+    };
+    for document in documents {
+        match document {
+            Ok(node) => {
+                Walk { place, ignored, scan: &mut scan, object: Object::default(), path: Vec::new() }.top(&node)
+            }
+            Err(error) => {
+                scan.errors.push(FileError::from(error).into());
+                if text.contains("{{") {
+                    let what = "this looks like a Helm template, which is no YAML before it is rendered";
+                    let hint = "write what `helm template` prints into a file and name that";
+                    scan.findings.push(Finding::error(FindingClass::Config, place, what).with_hint(hint));
+                }
+            }
+        }
+    }
+    scan
+}
+
+/// Object around the place that is looked at.
+#[derive(Debug, Clone, Default)]
+struct Object {
+    group: String,
+    kind: String,
+    name: String,
+}
+
+impl Object {
+    fn of(node: &Node) -> Option<Self> {
+        let version = node.get("apiVersion")?.text()?;
+        let kind = node.get("kind")?.text()?.to_owned();
+        let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
+        let named = |key| node.at(&["metadata", key]).and_then(Node::text);
+        let name = named("name").or_else(|| named("generateName")).unwrap_or("(no name)").to_owned();
+        Some(Self { group, kind, name })
+    }
+
+    fn is(&self, group: &str, kind: &str) -> bool {
+        self.group == group && self.kind == kind
+    }
+
+    fn shown(&self) -> String {
+        format!("{}/{}", self.kind, self.name)
+    }
+}
+
+enum Step<'n> {
+    Key(&'n str),
+    Item(usize),
+}
+
+struct Walk<'a, 'n> {
+    place: &'a str,
+    ignored: &'a dyn Fn(&str) -> Option<String>,
+    scan: &'a mut Scan,
+    object: Object,
+    path: Vec<Step<'n>>,
+}
+
+impl<'n> Walk<'_, 'n> {
+    fn top(mut self, node: &'n Node) {
+        let file = self.place.rsplit('/').next().unwrap_or_default();
+        let kustomization = matches!(file, "kustomization.yaml" | "kustomization.yml" | "Kustomization");
+        match (&node.value, Object::of(node)) {
+            (Value::Null, _) => {}
+            (_, Some(_)) => self.walk(node),
+            (_, None) if kustomization => self.kustomization(node),
+            (_, None) => {
+                let what = "this is no Kubernetes object: apiVersion and kind are missing; no image is taken from it";
+                self.find(node, what.to_owned(), "");
+            }
+        }
+    }
+
+    fn walk(&mut self, node: &'n Node) {
+        match &node.value {
+            Value::Null => {}
+            Value::Text { text, .. } => self.text(node, text),
+            Value::List(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    self.within(Step::Item(at), |walk| walk.walk(item));
+                }
+            }
+            Value::Map(entries) => match Object::of(node) {
+                Some(object) => {
+                    let outer = std::mem::replace(&mut self.object, object);
+                    self.object(node);
+                    self.object = outer;
+                }
+                None => self.entries(entries),
+            },
+        }
+    }
+
+    fn within(&mut self, step: Step<'n>, look: impl FnOnce(&mut Self)) {
+        self.path.push(step);
+        look(self);
+        self.path.pop();
+    }
+
+    fn object(&mut self, node: &'n Node) {
+        let object = self.object.clone();
+        // Schemas of custom objects are full of fields called image and run none.
+        if matches!(object.kind.as_str(), "CustomResourceDefinition" | "CompositeResourceDefinition") {
+            return;
+        }
+        if let Some((.., out)) = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind)) {
+            let what = format!("{} is not resolved by this version: {out}", object.shown());
+            self.find(node, what, "name what it installs under blueprints, charts and images");
+        }
+        if object.group.starts_with("kustomize.") {
+            return self.kustomization(node);
+        }
+        if object.kind == "HelmRelease" || object.is("helm.cattle.io", "HelmChart") {
+            return;
+        }
+        let package = node.at(&["spec", "package"]).filter(|_| object.group == "pkg.crossplane.io");
+        if let Some(package) = package {
+            self.package(package);
+        }
+        for entry in node.entries() {
+            match entry.key.as_str() {
+                "apiVersion" | "kind" | "status" => {}
+                "metadata" => self.within(Step::Key("metadata"), |walk| walk.annotations(&entry.value)),
+                _ => self.entry(entry),
+            }
+        }
+    }
+
+    /// A package is an artifact; what it installs is known only to its own documents.
+    fn package(&mut self, node: &'n Node) {
+        let Some(text) = node.text() else { return };
+        self.path.extend([Step::Key("spec"), Step::Key("package")]);
+        if let Some(reference) = self.reference(node, text) {
+            let place = self.at(node);
+            self.scan.hits.push(Hit { reference, role: Role::Artifact, place });
+            let what = format!("{} is a package: the images that it brings are NOT included", self.object.shown());
+            self.find(node, what, "name them under extraImages");
+        }
+        self.path.truncate(self.path.len() - 2);
+    }
+
+    fn kustomization(&mut self, node: &'n Node) {
+        let spec = node.get("spec").unwrap_or(node);
+        for key in ["images", "helmCharts", "helmChartInflationGenerator"] {
+            if let Some(found) = spec.get(key) {
+                let what = format!("{key} of a kustomization changes what runs and is not applied by this version");
+                self.find(found, what, "name a file with the output of `kustomize build` instead");
+            }
+        }
+    }
+
+    /// Annotations may name an image that a controller adds; nothing is certain about them.
+    fn annotations(&mut self, metadata: &'n Node) {
+        let Some(annotations) = metadata.get("annotations") else { return };
+        let applied = "kubectl.kubernetes.io/last-applied-configuration";
+        for entry in annotations.entries().iter().filter(|entry| entry.key != applied) {
+            let steps = Step::Key("annotations");
+            self.within(steps, |walk| walk.within(Step::Key(&entry.key), |walk| walk.walk(&entry.value)));
+        }
+    }
+
+    fn entries(&mut self, entries: &'n [Entry]) {
+        for entry in entries {
+            match (entry.key.as_str(), &entry.value.value) {
+                ("metadata", Value::Map(_)) => {
+                    self.within(Step::Key("metadata"), |walk| walk.annotations(&entry.value));
+                }
+                ("image", Value::Text { .. }) => self.sibling_tag(entry, entries),
+                _ => self.entry(entry),
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &'n Entry) {
+        let (key, node) = (entry.key.as_str(), &entry.value);
+        self.within(Step::Key(key), |walk| match (key, &node.value) {
+            ("containers" | "initContainers" | "ephemeralContainers", Value::List(items)) => walk.containers(items),
+            ("volumes", Value::List(items)) => walk.volumes(items),
+            ("image", Value::Map(entries)) => walk.parts(node, entries),
+            ("image" | "imageName", Value::Text { text, .. }) => walk.field(node, text),
+            (key, Value::Text { text, .. }) if key.ends_with("Image") => walk.field(node, text),
+            _ => walk.walk(node),
+        });
+    }
+
+    fn containers(&mut self, items: &'n [Node]) {
+        for (at, item) in items.iter().enumerate() {
+            self.within(Step::Item(at), |walk| {
+                for entry in item.entries() {
+                    match (entry.key.as_str(), entry.value.text()) {
+                        ("image", Some(text)) => {
+                            walk.within(Step::Key("image"), |walk| walk.certain(&entry.value, text))
+                        }
+                        _ => walk.entry(entry),
+                    }
+                }
+                if item.entries().is_empty() {
+                    walk.walk(item);
+                }
+            });
+        }
+    }
+
+    /// An image volume names its image by `reference`.
+    fn volumes(&mut self, items: &'n [Node]) {
+        for (at, item) in items.iter().enumerate() {
+            self.within(Step::Item(at), |walk| {
+                for entry in item.entries() {
+                    match entry.value.get("reference").map(|node| (node, node.text())) {
+                        Some((node, Some(text))) if entry.key == "image" => {
+                            walk.path.extend([Step::Key("image"), Step::Key("reference")]);
+                            walk.certain(node, text);
+                            walk.path.truncate(walk.path.len() - 2);
+                        }
+                        _ => walk.entry(entry),
+                    }
+                }
+            });
+        }
+    }
+
+    /// Something that a container runs.
+    fn certain(&mut self, node: &Node, text: &str) {
+        if text.is_empty() {
+            self.find(node, format!("{} is empty: something fills it in later", self.shown_path()), DECIDE);
+        } else if looks::is_pattern(text) && !is_native(&self.object) {
+            self.doubt(node, text, "is a pattern, not an image");
+        } else if let Some(reference) = self.reference(node, text) {
+            self.hit(node, reference);
+        }
+    }
+
+    /// A field of an object of which nothing is known.
+    fn field(&mut self, node: &Node, text: &str) {
+        if self.is_outside() {
+            return self.doubt(
+                node,
+                text,
+                "belongs to a resource outside of the cluster and is not taken for an image",
+            );
+        }
+        let broken = text.contains('/') && text.parse::<ImageRef>().is_err() && !text.contains(char::is_whitespace);
+        if looks::is_pattern(text) || text.is_empty() {
+            self.doubt(node, text, "says no image");
+        } else if looks::placeholder(text).is_some() || broken || looks::complete(text).is_some() {
+            self.certain(node, text);
+        } else {
+            self.doubt(node, text, "has neither host nor tag and is not taken for an image");
+        }
+    }
+
+    /// `image` and `tag` as neighbours.
+    fn sibling_tag(&mut self, entry: &'n Entry, entries: &'n [Entry]) {
+        let text = entry.value.text().unwrap_or_default();
+        let tag = entries.iter().find(|other| other.key == "tag").and_then(|other| other.value.text());
+        let bare = text.parse::<ImageRef>().is_ok_and(|r| r.tag.is_none() && r.digest.is_none());
+        match tag.filter(|tag| bare && !tag.is_empty()) {
+            Some(tag) => self.within(Step::Key("image"), |walk| walk.field(&entry.value, &format!("{text}:{tag}"))),
+            None => self.entry(entry),
+        }
+    }
+
+    /// An image in parts: registry, repository or name, tag, digest or version.
+    fn parts(&mut self, node: &'n Node, entries: &'n [Entry]) {
+        let part = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty());
+        let Some(repository) = part("repository").or_else(|| part("name")) else { return self.entries(entries) };
+        let version = part("version").filter(|text| text.starts_with("sha256:"));
+        let (tag, digest) = (part("tag"), part("digest").or(version));
+        let mut text = match part("registry") {
+            Some(registry) => format!("{}/{repository}", registry.trim_end_matches('/')),
+            None => repository.to_owned(),
+        };
+        text.extend(tag.iter().flat_map(|tag| [":", tag]));
+        text.extend(digest.iter().flat_map(|digest| ["@", digest]));
+        if tag.is_some() || digest.is_some() {
+            self.field(node, &text);
+        } else {
+            self.doubt(node, &text, "has no tag; only the program that reads this field knows which one it takes");
+        }
+    }
+
+    /// Text of any field: reported where it can hardly be anything but an image.
+    fn text(&mut self, node: &Node, text: &str) {
+        if self.object.kind == "Secret" {
+            return;
+        }
+        for reference in looks::inside(text) {
+            let known = self.scan.hits.iter().any(|hit| hit.reference == reference);
+            if !known && (self.ignored)(&reference.to_string()).is_none() {
+                let what = format!("{} names {reference}, which is not included", self.shown_path());
+                let finding = Finding::warning(FindingClass::Config, self.at(node), what).with_hint(DECIDE);
+                self.scan.doubts.push(Doubt { reference: Some(reference), finding });
+            }
+        }
+    }
+
+    /// Parses a text that must be an image; notes why it is none.
+    fn reference(&mut self, node: &Node, text: &str) -> Option<ImageRef> {
+        if let Some(reason) = (self.ignored)(text) {
+            self.note_ignored(node, text, &reason);
+            return None;
+        }
+        if let Some(found) = looks::placeholder(text) {
+            let (text, found) = (text.to_owned(), found.to_owned());
+            self.scan.errors.push(KubeError::Placeholder { place: self.at(node), text, found });
+            return None;
+        }
+        match text.parse() {
+            Ok(reference) => Some(reference),
+            Err(error) => {
+                let crate::model::reference::ReferenceError { input, why, .. } = error;
+                let meaning = looks::probable_meaning(text);
+                self.scan.errors.push(KubeError::Image { place: self.at(node), text: input, why, meaning });
+                None
+            }
+        }
+    }
+
+    fn hit(&mut self, node: &Node, reference: ImageRef) {
+        let place = self.at(node);
+        if looks::doubled_host(&reference) {
+            let what = format!("{reference} repeats its host: a registry was joined twice, and nothing may be there");
+            self.scan.findings.push(Finding::warning(FindingClass::Config, &place, what));
+        }
+        self.scan.hits.push(Hit { reference, role: Role::Image, place });
+    }
+
+    fn doubt(&mut self, node: &Node, text: &str, why: &str) {
+        match (self.ignored)(text) {
+            Some(reason) => self.note_ignored(node, text, &reason),
+            None => {
+                let what = format!("{text:?} {why}");
+                let finding = Finding::warning(FindingClass::Config, self.at(node), what).with_hint(DECIDE);
+                self.scan.doubts.push(Doubt { reference: text.parse().ok(), finding });
+            }
+        }
+    }
+
+    fn note_ignored(&mut self, node: &Node, text: &str, reason: &str) {
+        let finding = super::note(self.at(node), format!("{text:?} is ignored: {reason}"));
+        self.scan.findings.push(finding);
+    }
+
+    fn find(&mut self, node: &Node, what: String, hint: &str) {
+        let place = format!("{}:{}", self.place, node.line);
+        self.scan.findings.push(Finding::warning(FindingClass::Config, place, what).with_hint(hint));
+    }
+
+    /// Fields below `forProvider` describe something outside of the cluster, such as a virtual machine; only an
+    /// object that is nested there runs here.
+    fn is_outside(&self) -> bool {
+        let inner = self.path.iter().rev().take_while(|step| !matches!(step, Step::Key("manifest")));
+        inner.into_iter().any(|step| matches!(step, Step::Key("forProvider" | "initProvider")))
+    }
+
+    fn shown_path(&self) -> String {
+        let mut text = String::new();
+        for step in &self.path {
+            match step {
+                Step::Key(key) if text.is_empty() => text.push_str(key),
+                Step::Key(key) => text.push_str(&format!(".{key}")),
+                Step::Item(at) => text.push_str(&format!("[{at}]")),
+            }
+        }
+        text
+    }
+
+    fn at(&self, node: &Node) -> String {
+        format!("{}:{} {} {}", self.place, node.line, self.object.shown(), self.shown_path())
+    }
+}
+
+/// Returns whether Kubernetes itself knows the kind, so that its images are images and nothing else.
+fn is_native(object: &Object) -> bool {
+    matches!(object.group.as_str(), "" | "apps" | "batch")
+}
