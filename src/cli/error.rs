@@ -1,6 +1,6 @@
 //! Turns any error into message, cause, hint and exit number. The numbers are part of the contract.
 
-use crate::bundle::{ReadError, WriteError};
+use crate::bundle::{ReadClass, ReadError, WriteError};
 use crate::document::PaperError;
 use crate::flow::{FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
@@ -121,11 +121,18 @@ fn fault_code(fault: &Fault, side: u8) -> u8 {
 }
 
 fn write_code(error: &WriteError) -> u8 {
-    if error.may_go_on() { PARTLY } else { INTERNAL }
+    match error {
+        WriteError::Busy(_) | WriteError::Full { .. } | WriteError::Incomplete { .. } | WriteError::Output(_) => PARTLY,
+        WriteError::Exists { .. } | WriteError::Layout(_) | WriteError::Envelope(_) => USAGE,
+        WriteError::Mismatch { .. } | WriteError::Long { .. } => DAMAGED,
+        WriteError::Source { .. } => SOURCE,
+        WriteError::Disk { .. } | WriteError::Encoder(_) => INTERNAL,
+    }
 }
 
 fn read_code(error: &ReadError) -> u8 {
-    if error.is_absent() { USAGE } else { DAMAGED }
+    let absent = error.class() == ReadClass::Io || matches!(error, ReadError::NoVolumes { .. });
+    if absent { USAGE } else { DAMAGED }
 }
 
 /// Returns the exit number of a list of findings: that of the worst.

@@ -3,7 +3,7 @@
 use super::clock;
 use super::environment::Environment;
 use super::error::CliError;
-use crate::document::policy::{Flags, Keyless, Policy};
+use crate::document::policy::{Flags, KeylessFlags, Policy};
 use crate::flow::{Authors, FlowError, read_paper};
 use crate::trust::{Judge, PublicKey, SigningKey};
 use std::io::{self, Read};
@@ -17,7 +17,7 @@ pub struct Judging {
     policy: Option<PathBuf>,
     #[command(flatten)]
     short: Short,
-    /// Trusted root (Sigstore's trusted_root.json) for keyless signatures
+    /// Trusted root (Sigstore's trusted_root.json) for keyless signatures [default: this program's snapshot of the public instance]
     #[arg(long, value_name = "FILE", requires = "identity")]
     trusted_root: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ impl Judging {
     pub fn judge(&self) -> Result<(String, Judge), CliError> {
         let (policy, base) = match &self.policy {
             Some(path) => (read_policy(path)?, path.parent().map(Path::to_owned)),
-            None => (Policy::from_flags(&self.flags()?), None),
+            None => (Policy::from_flags(&self.flags()?)?, None),
         };
         Ok((policy.to_text(), make_judge(&policy, base.as_deref())?))
     }
@@ -77,20 +77,13 @@ impl Judging {
         let keys = self.short.keys.iter().map(read).collect::<Result<_, CliError>>()?;
         let keyless = &self.short.keyless;
         let named = keyless.certificate_identity.is_some() || keyless.certificate_identity_regexp.is_some();
-        let keyless = match (&self.trusted_root, named) {
-            (_, false) => None,
-            (None, true) => {
-                return Err(CliError::usage("an identity needs a trusted root to check its certificate against")
-                    .with_hint("give Sigstore's trusted_root.json with --trusted-root"));
-            }
-            (Some(root), true) => Some(Keyless {
-                identity: keyless.certificate_identity.clone(),
-                identity_regexp: keyless.certificate_identity_regexp.clone(),
-                issuer: keyless.certificate_oidc_issuer.clone(),
-                issuer_regexp: keyless.certificate_oidc_issuer_regexp.clone(),
-                trusted_root: root.display().to_string(),
-            }),
-        };
+        let keyless = named.then(|| KeylessFlags {
+            identity: keyless.certificate_identity.clone(),
+            identity_regexp: keyless.certificate_identity_regexp.clone(),
+            issuer: keyless.certificate_oidc_issuer.clone(),
+            issuer_regexp: keyless.certificate_oidc_issuer_regexp.clone(),
+            trusted_root: self.trusted_root.as_ref().map(|path| path.display().to_string()),
+        });
         Ok(Flags { keys, keyless, allow_unsigned: self.short.allow_unsigned.clone() })
     }
 }
@@ -128,7 +121,7 @@ impl Authoring {
     /// Returns the accepted authors.
     pub fn authors(&self) -> Result<Authors, CliError> {
         let read = |path: &PathBuf| {
-            PublicKey::from_pem(&text(path)?).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+            PublicKey::from_pem(text(path)?.as_bytes()).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
         };
         Ok(Authors {
             keys: self.keys.iter().map(read).collect::<Result<_, _>>()?,

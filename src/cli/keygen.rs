@@ -34,7 +34,7 @@ pub fn write_pair(prefix: &Path) -> Result<(PathBuf, PathBuf), CliError> {
     if public.exists() {
         return Err(CliError::usage(format!("{} exists and is not replaced", public.display())));
     }
-    create(&private, key.to_pem().as_bytes(), 0o600)?;
+    create(&private, key.to_pkcs8_pem().as_bytes(), 0o600)?;
     create(&public, key.public().to_pem().as_bytes(), 0o644)?;
     Ok((private, public))
 }

@@ -20,7 +20,7 @@ pub fn take(path: &Path, who: &str) -> Result<Guard, FlowError> {
             return Err(fail(error.into()));
         }
         let mut holder = String::new();
-        file.by_ref().take(1024).read_to_string(&mut holder).map_err(fail)?;
+        Read::by_ref(&mut file).take(1024).read_to_string(&mut holder).map_err(fail)?;
         return Err(FlowError::Busy(format!("another run holds {}: {}", path.display(), holder.trim())));
     }
     let write = |file: &mut File| {

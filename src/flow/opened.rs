@@ -67,7 +67,10 @@ pub fn authenticate(statement: &[u8], envelope: Option<&[u8]>, authors: &Authors
         return refused("the bundle is signed, but no key was given to check it with".to_owned());
     }
     match unseal(BUNDLE_STATEMENT, statement, envelope, &authors.keys) {
-        Ok(sealed) => Ok(format!("signed by key {}", sealed.key.short())),
+        Ok(sealed) => {
+            let keys: Vec<String> = sealed.keys.iter().map(Digest::short).collect();
+            Ok(format!("signed by key {}", keys.join(" and ")))
+        }
         Err(error) => refused(format!("the bundle's signature is not accepted: {error}")),
     }
 }

@@ -136,7 +136,7 @@ fn fill(
             .map_err(|fault| FlowError::Source(vec![ItemFault { item: item(), fault }]))?;
         match writer.fill(&pending, &mut *content, &moved) {
             Ok(()) => break,
-            Err(FillError::Mismatch { .. }) if round < TRIES => pending.from = 0,
+            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => pending.from = 0,
             Err(FillError::Source { source, .. }) => {
                 let fault = Fault::from_io(source, &item(), "ended early");
                 return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));

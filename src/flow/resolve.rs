@@ -27,7 +27,7 @@ pub struct Wishes<'a> {
     /// What was found, in order.
     pub found: Vec<Found>,
     /// Where an artifact goes.
-    pub destination: &'a dyn Fn(&ImageRef) -> Target,
+    pub destination: &'a (dyn Fn(&ImageRef) -> Target + Sync),
     /// Lock of an earlier run.
     pub earlier: Option<Lock>,
     /// What of it moves.
@@ -210,7 +210,7 @@ fn pin(
     wish: &Wish,
     source: &dyn ImageSource,
     earlier: &Earlier,
-    destination: &dyn Fn(&ImageRef) -> Target,
+    destination: &(dyn Fn(&ImageRef) -> Target + Sync),
     context: &Context<'_>,
 ) -> Result<LockedArtifact, FlowError> {
     context.go_on()?;

@@ -51,9 +51,7 @@ pub fn look_up(
         }
         Wanted::Mirror(path) => {
             let place = path.display().to_string();
-            let text = String::from_utf8(read_paper(path)?)
-                .map_err(|error| FlowError::Usage(format!("{place} is not UTF-8 from byte {} on", error.utf8_error().valid_up_to())))?;
-            let mirror = MirrorManifest::parse(&text, &place)?;
+            let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
             let base = path.parent().unwrap_or(Path::new("."));
             let discovery = discover(&mirror, &place, base)?;
             let destination = |image: &ImageRef| destination(&mirror, image);

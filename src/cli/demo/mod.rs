@@ -219,7 +219,7 @@ impl<'a> Demo<'a> {
         let before = self.enclave.counters();
         let again = self.import_once()?;
         let moved = again.receipt.map(|receipt| receipt.moved).unwrap_or_default();
-        let requests = self.enclave.counters().requests() - before.requests();
+        let requests = self.enclave.counters().requests - before.requests;
         self.say(format!("   again: {} sent, {} written, {requests} questions asked", human::count(moved.blobs_sent, "blob"), human::count(moved.documents_sent, "document")));
         Ok(())
     }
@@ -246,7 +246,7 @@ impl<'a> Demo<'a> {
         if matches!(&refused, Ok(imported) if imported.failure.is_none()) {
             return Err(broken("a damaged bundle was imported"));
         }
-        self.say(format!("   The byte is put back. The upstream answered {} requests in all.", self.upstream.counters().requests()));
+        self.say(format!("   The byte is put back. The upstream answered {} requests in all.", self.upstream.counters().requests));
         Ok(())
     }
 }
