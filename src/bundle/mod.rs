@@ -1,1 +1,48 @@
-//! Floor 3: the container that survives a journey.
+//! Floor 3: the container that survives a journey. `FORMAT.md` beside this file has the bytes.
+//!
+//! A bundle is an OCI image layout in a tar stream in zstd frames, cut into volumes that describe themselves. The
+//! head comes first: index, lock, policy, evidence, an inventory of every blob, and the author's envelope over the
+//! statement that names them all. So authenticity is decided before payload is read.
+//!
+//! This room knows `model` only. It opens and writes bundle files; it asks no network, judges no signature and reads
+//! none of the papers that it carries.
+
+mod arrange;
+mod assembly;
+mod compress;
+mod disk;
+mod feed;
+mod fetch;
+mod fields;
+mod frame;
+mod frames;
+mod head;
+mod header;
+mod inventory;
+mod journal;
+mod layout;
+mod plan;
+mod read_error;
+mod reader;
+mod region_b;
+mod rescan;
+mod sequence;
+mod statement;
+mod tarhead;
+mod trailer;
+mod volume_files;
+mod volume_walk;
+mod volumes;
+mod walk;
+mod write_error;
+mod writer;
+
+pub use feed::Input;
+pub use inventory::{Class, InventoryRecord};
+pub use layout::LayoutError;
+pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
+pub use read_error::{ReadClass, ReadError, SetName, Spot};
+pub use reader::{BundleReader, Entry, Summary};
+pub use volumes::find_volumes;
+pub use write_error::{FillError, WriteError};
+pub use writer::{BundleWriter, Pending, Resumed, Written};

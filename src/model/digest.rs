@@ -175,12 +175,14 @@ impl fmt::Display for Content {
     }
 }
 
+#[derive(Clone)]
 enum State {
     Sha256(sha2::Sha256),
     Sha512(Box<sha2::Sha512>),
 }
 
-/// Hashes and counts bytes as they pass.
+/// Hashes and counts bytes as they pass. A copy goes on from where the original stood.
+#[derive(Clone)]
 pub struct Digester {
     state: State,
     size: u64,

@@ -1,0 +1,169 @@
+//! Puts a bundle together in the order of its bytes: headers, documents, glue, frames, trailers, tail.
+//!
+//! Files and streams are written by this one walk. Only where payload comes from differs ([`Sink`]).
+
+use super::arrange::{self, glue_shape};
+use super::frame;
+use super::header::LENGTH as HEADER;
+use super::inventory;
+use super::layout::{self, Cursor, Place, Shape};
+use super::plan::{BundlePlan, Stored};
+use super::tarhead;
+use super::trailer::{self, Footer, Kind, LAST, Record, SLOT, Tail, WITH_TAIL};
+use super::write_error::WriteError;
+use crate::model::json;
+
+/// Takes the bytes of a bundle and knows its payload.
+pub(super) trait Sink {
+    /// Takes bytes that belong at a place.
+    fn put(&mut self, at: Place, bytes: &[u8]) -> Result<(), WriteError>;
+    /// Makes ready chunk `number` of payload entry `index`, of `content` bytes: length and digest of its frame.
+    fn chunk(&mut self, index: usize, number: u32, content: u64) -> Result<(u64, [u8; 32]), WriteError>;
+    /// Puts the frame that was made ready at its place, where it does not stand there yet.
+    fn put_chunk(&mut self, at: Place) -> Result<(), WriteError>;
+}
+
+/// Returns the content of the slot: the envelope filled up with blanks, or zeros without one.
+pub(super) fn slot(envelope: Option<&[u8]>) -> Result<[u8; SLOT], WriteError> {
+    let Some(envelope) = envelope.map(<[u8]>::trim_ascii_end) else { return Ok([0; SLOT]) };
+    if envelope.len() >= SLOT {
+        return Err(WriteError::Envelope(format!("it has {} bytes, {} fit", envelope.len(), SLOT - 1)));
+    }
+    json::check(envelope).map_err(|error| WriteError::Envelope(error.to_string()))?;
+    let mut slot = [b' '; SLOT];
+    slot[..envelope.len()].copy_from_slice(envelope);
+    slot[SLOT - 1] = b'\n';
+    Ok(slot)
+}
+
+/// What was put together.
+pub(super) struct Assembled {
+    /// Number of volumes.
+    pub volumes: u32,
+    /// Bytes of each of them.
+    pub lengths: Vec<u64>,
+}
+
+/// Writes the whole bundle of `plan` into `sink`.
+pub(super) fn assemble(
+    plan: &BundlePlan,
+    envelope: Option<&[u8]>,
+    sink: &mut dyn Sink,
+) -> Result<Assembled, WriteError> {
+    let slot = slot(envelope)?;
+    let mut assembly = Assembly {
+        plan,
+        sink,
+        cursor: Cursor::new(plan.options.volume_size),
+        header: [0; HEADER],
+        table: Vec::new(),
+        digests: Vec::new(),
+        lengths: Vec::new(),
+    };
+    assembly.begin_volume(1)?;
+    let mut before = 0;
+    for index in 0..plan.entries.len() {
+        let entry = &plan.entries[index];
+        assembly.glue(&tarhead::opening(before, &plan.name(entry), entry.size))?;
+        assembly.content(index, &slot)?;
+        before = entry.size;
+    }
+    assembly.glue(&tarhead::ending(before))?;
+    assembly.end()
+}
+
+struct Assembly<'a> {
+    plan: &'a BundlePlan,
+    sink: &'a mut dyn Sink,
+    cursor: Cursor,
+    header: [u8; HEADER],
+    table: Vec<u8>,
+    digests: Vec<[u8; 32]>,
+    lengths: Vec<u64>,
+}
+
+impl Assembly<'_> {
+    fn begin_volume(&mut self, number: u32) -> Result<(), WriteError> {
+        let spans = if self.plan.is_closed() { self.plan.arranged.cursor.volumes() } else { self.cursor.volumes() };
+        self.header = self.plan.header(number, &spans[number as usize - 1]).bytes();
+        self.table.clear();
+        self.sink.put(Place { volume: number, offset: 0 }, &self.header)
+    }
+
+    /// Places the next frame, ending one volume and beginning the next where it has to stand there.
+    fn place(&mut self, shape: Shape) -> Result<Place, WriteError> {
+        let before = self.cursor.number();
+        let at = self.cursor.place(shape)?;
+        if at.volume != before {
+            self.end_volume(before, false)?;
+            self.begin_volume(at.volume)?;
+        }
+        Ok(at)
+    }
+
+    fn glue(&mut self, content: &[u8]) -> Result<(), WriteError> {
+        let at = self.place(glue_shape(content))?;
+        self.sink.put(at, &frame::glue(content))
+    }
+
+    fn content(&mut self, index: usize, slot: &[u8]) -> Result<(), WriteError> {
+        let plan = self.plan;
+        let entry = &plan.entries[index];
+        let kind = plan.arranged.kinds[index];
+        for (number, content) in arrange::chunks(entry.size, plan.options.chunk_size).enumerate() {
+            let chunk = number as u32;
+            let ready = match &entry.stored {
+                Stored::Frames(frames) => Some(frames[number].to_vec()),
+                Stored::Slot => Some(frame::raw(slot)),
+                Stored::Raw | Stored::Packed => None,
+            };
+            let (length, digest) = match &ready {
+                Some(bytes) if kind == Kind::Slot => (bytes.len() as u64, [0; 32]),
+                Some(bytes) => (bytes.len() as u64, frame::digest(bytes)),
+                None => self.sink.chunk(index, chunk, content)?,
+            };
+            let at = self.place(Shape { code: kind as u8, length, content })?;
+            match &ready {
+                Some(bytes) => self.sink.put(at, bytes)?,
+                None => self.sink.put_chunk(at)?,
+            }
+            let (length, content) = (length as u32, content as u32);
+            let record = Record { kind, chunk, entry: plan.number(index), offset: at.offset, length, content, digest };
+            self.table.extend(record.bytes());
+        }
+        Ok(())
+    }
+
+    fn end_volume(&mut self, number: u32, last: bool) -> Result<(), WriteError> {
+        let span = &self.cursor.volumes()[number as usize - 1];
+        let file_length = layout::file_length(span, number, if last { number } else { number + 1 });
+        let flags = if last { LAST | WITH_TAIL } else { 0 };
+        let (set_id, table_length) = (self.plan.set_id(), self.table.len() as u64);
+        let footer = Footer { digest: [0; 32], set_id, number, flags, table_length, file_length };
+        let footer = footer.sealed(&self.header, &self.table);
+        let frame = trailer::skippable(trailer::TRAILER, &[&self.table, &footer.bytes()]);
+        self.digests.push(footer.digest);
+        self.lengths.push(file_length);
+        self.sink.put(Place { volume: number, offset: file_length - frame.len() as u64 }, &frame)
+    }
+
+    /// Writes tail and trailer of the last volume.
+    fn end(mut self) -> Result<Assembled, WriteError> {
+        let number = self.cursor.number();
+        let tail = Tail {
+            bundle_id: self.plan.cut.bundle_id,
+            set_id: self.plan.set_id(),
+            total: number,
+            content: inventory::total(&self.plan.inventory),
+            volumes: self.digests.clone(),
+            table: trailer::sha256_of(&self.table),
+        };
+        let frame = tail.frame();
+        let offset = self.cursor.volumes()[number as usize - 1].end;
+        self.sink.put(Place { volume: number, offset }, &frame)?;
+        let entry = self.plan.entries.len() as u64;
+        self.table.extend(Tail::record(&frame, entry, offset).bytes());
+        self.end_volume(number, true)?;
+        Ok(Assembled { volumes: number, lengths: self.lengths })
+    }
+}

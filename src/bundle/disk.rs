@@ -1,0 +1,58 @@
+//! What the standard library does not offer of a file system. Door of rustix.
+
+use rustix::fs::{self, CWD, FallocateFlags, FlockOperation, RenameFlags};
+use rustix::io::Errno;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Locks a file for this process until it is closed; `false` where somebody else holds it.
+pub(super) fn lock(file: &File) -> io::Result<bool> {
+    match fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(error) if error == Errno::WOULDBLOCK => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes a file at least `length` bytes long and asks the file system to keep room for them.
+///
+/// Where it cannot keep room, the file is only made long: a full disk then shows while writing.
+pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    if file.metadata()?.len() < length {
+        file.set_len(length)?;
+    }
+    match fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+        Err(error) if !matches!(error, Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the bytes that the file system of `folder` offers to this user.
+pub(super) fn available(folder: &Path) -> io::Result<u64> {
+    let found = fs::statvfs(folder)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Makes renames and new names in `folder` durable.
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Gives a file its final name, which nothing has yet.
+pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) if !to.try_exists()? => std::fs::rename(from, to),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Returns the folder of a path; the current one for a bare name.
+pub(super) fn folder(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if parent.as_os_str().is_empty() => PathBuf::from("."),
+        Some(parent) => parent.to_owned(),
+        None => PathBuf::from("."),
+    }
+}

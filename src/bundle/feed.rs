@@ -1,0 +1,109 @@
+//! Bytes of volumes one after the other, from files or a stream, strictly forward.
+
+use super::read_error::{ReadError, Spot};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+use std::path::PathBuf;
+
+/// Bytes that are read ahead for small pieces; larger pieces go past the buffer.
+const AHEAD: usize = 64 << 10;
+
+/// Where the bytes of a bundle come from.
+pub enum Input {
+    /// Volume files, in any order.
+    Files(Vec<PathBuf>),
+    /// All volumes, one behind the other.
+    Stream(Box<dyn Read + Send>),
+}
+
+/// The bytes of a bundle, volume by volume.
+pub(super) struct Feed {
+    waiting: VecDeque<PathBuf>,
+    from_files: bool,
+    now: BufReader<Box<dyn Read + Send>>,
+    name: String,
+    offset: u64,
+}
+
+impl Feed {
+    /// Starts before the first of `files`, which are in order.
+    pub(super) fn files(files: Vec<PathBuf>) -> Self {
+        let now = BufReader::with_capacity(0, Box::new(io::empty()) as Box<dyn Read + Send>);
+        Self { waiting: files.into(), from_files: true, now, name: "nothing".to_owned(), offset: 0 }
+    }
+
+    /// Starts at the first byte of a stream.
+    pub(super) fn stream(stream: Box<dyn Read + Send>) -> Self {
+        let now = BufReader::with_capacity(AHEAD, stream);
+        Self { waiting: VecDeque::new(), from_files: false, now, name: "stream".to_owned(), offset: 0 }
+    }
+
+    /// Goes on to the next volume; `false` where there is none.
+    ///
+    /// A file that has more bytes than its volume is refused.
+    pub(super) fn next_volume(&mut self) -> Result<bool, ReadError> {
+        let more = !self.fill()?.is_empty();
+        if !self.from_files {
+            self.offset = 0;
+            return Ok(more);
+        }
+        if more {
+            let spot = self.spot(0, self.offset, 1);
+            let what = "the file goes on behind the end of its volume".to_owned();
+            return Err(ReadError::Damaged { spot: Box::new(spot), what });
+        }
+        let Some(path) = self.waiting.pop_front() else { return Ok(false) };
+        self.name = path.display().to_string();
+        self.offset = 0;
+        let file = File::open(&path).map_err(|source| self.failed(source))?;
+        self.now = BufReader::with_capacity(AHEAD, Box::new(file));
+        Ok(true)
+    }
+
+    fn fill(&mut self) -> Result<&[u8], ReadError> {
+        loop {
+            match self.now.fill_buf() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(self.failed(error)),
+                Ok(_) => return Ok(self.now.buffer()),
+            }
+        }
+    }
+
+    /// Fills `bytes`; `false` where the input ends before.
+    pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<bool, ReadError> {
+        match self.now.read_exact(bytes) {
+            Ok(()) => {
+                self.offset += bytes.len() as u64;
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
+    /// Returns the name of what is read.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns whether the volumes are files of their own.
+    pub(super) fn is_files(&self) -> bool {
+        self.from_files
+    }
+
+    /// Returns the offset in the volume.
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Returns a range of this volume.
+    pub(super) fn spot(&self, volume: u32, offset: u64, length: u64) -> Spot {
+        Spot { volume, file: self.name.clone(), offset, length, hit: None }
+    }
+
+    fn failed(&self, source: io::Error) -> ReadError {
+        ReadError::Io { place: self.name.clone(), offset: self.offset, source }
+    }
+}

@@ -1,0 +1,249 @@
+//! Places of frames: one after the other, a new volume where the next one would pass the limit.
+//!
+//! Frames are never cut, so a volume may end up to one frame early. Room for trailer and tail is kept in each
+//! volume, because any of them may turn out to be the last.
+
+use super::header::LENGTH as HEADER;
+use super::trailer::{self, SKIPPABLE_MAX};
+use crate::model::{Digester, limits};
+
+/// Where a frame stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Number of the volume, from 1.
+    pub volume: u32,
+    /// Offset in its file.
+    pub offset: u64,
+}
+
+/// Frame as the layout sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shape {
+    /// Code in the layout digest: a table's kind, or 0 for glue.
+    pub code: u8,
+    /// Bytes of the frame.
+    pub length: u64,
+    /// Bytes of its content.
+    pub content: u64,
+}
+
+/// One volume of a layout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Bytes of all volumes before.
+    pub stream_offset: u64,
+    /// Bytes of the tar stream before.
+    pub plain_offset: u64,
+    /// Data frames before.
+    pub first_item: u64,
+    /// Where the next frame goes; at last where the data ends.
+    pub end: u64,
+    /// Records in the table so far, without the tail's.
+    pub records: u64,
+}
+
+/// Why frames cannot be placed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LayoutError {
+    /// One frame with what surrounds it does not fit into a volume.
+    #[error("volumes of {limit} bytes are too small: one of them must hold {needed}")]
+    VolumeTooSmall {
+        /// Size asked for.
+        limit: u64,
+        /// Smallest size that would do here.
+        needed: u64,
+    },
+    /// There would be more volumes than the format allows.
+    #[error("more than {} volumes would be needed; ask for larger ones", limits::VOLUMES)]
+    TooManyVolumes,
+    /// The table of one volume would be too long.
+    #[error("one volume would hold too many frames; ask for volumes of a smaller size")]
+    TooManyFrames,
+    /// Sizes do not fit 63 bits.
+    #[error("the bundle would have more than 2^63 bytes")]
+    TooLarge,
+}
+
+/// Places frames one after the other.
+#[derive(Clone)]
+pub(super) struct Cursor {
+    limit: Option<u64>,
+    volumes: Vec<Span>,
+    plain: u64,
+    items: u64,
+}
+
+impl Cursor {
+    /// Starts at the first frame of volume 1.
+    pub(super) fn new(limit: Option<u64>) -> Self {
+        let first = Span { stream_offset: 0, plain_offset: 0, first_item: 0, end: HEADER as u64, records: 0 };
+        Self { limit, volumes: vec![first], plain: 0, items: 0 }
+    }
+
+    /// Places the next frame.
+    pub(super) fn place(&mut self, shape: Shape) -> Result<Place, LayoutError> {
+        let listed = u64::from(shape.code != 0);
+        if self.needed(shape.length, listed)? > self.limit.unwrap_or(u64::MAX >> 1) {
+            self.next_volume()?;
+            let needed = self.needed(shape.length, listed)?;
+            if let Some(limit) = self.limit.filter(|limit| needed > *limit) {
+                return Err(LayoutError::VolumeTooSmall { limit, needed });
+            }
+        }
+        self.plain = self.plain.checked_add(shape.content).ok_or(LayoutError::TooLarge)?;
+        self.items += 1;
+        let volume = self.number();
+        let span = self.current();
+        let place = Place { volume, offset: span.end };
+        span.end = span.end.checked_add(shape.length).ok_or(LayoutError::TooLarge)?;
+        span.records += listed;
+        if trailer::trailer_length(span.records + 1) > SKIPPABLE_MAX {
+            return Err(LayoutError::TooManyFrames);
+        }
+        Ok(place)
+    }
+
+    /// Returns the volumes so far.
+    pub(super) fn volumes(&self) -> &[Span] {
+        &self.volumes
+    }
+
+    /// Returns the number of the volume that is being filled.
+    pub(super) fn number(&self) -> u32 {
+        self.volumes.len() as u32
+    }
+
+    fn current(&mut self) -> &mut Span {
+        let last = self.volumes.len() - 1;
+        &mut self.volumes[last]
+    }
+
+    /// Returns the bytes of the current volume, were it the last and ended behind one more frame.
+    fn needed(&mut self, length: u64, listed: u64) -> Result<u64, LayoutError> {
+        let number = self.number();
+        let span = self.current();
+        let around = trailer::trailer_length(span.records + listed + 1) + trailer::tail_length(number);
+        span.end.checked_add(length).and_then(|n| n.checked_add(around)).ok_or(LayoutError::TooLarge)
+    }
+
+    fn next_volume(&mut self) -> Result<(), LayoutError> {
+        if self.number() >= limits::VOLUMES || self.limit.is_none() {
+            return Err(if self.limit.is_none() { LayoutError::TooLarge } else { LayoutError::TooManyVolumes });
+        }
+        let (plain_offset, first_item) = (self.plain, self.items);
+        let span = self.current();
+        let stream_offset = span.stream_offset + span.end + trailer::trailer_length(span.records);
+        self.volumes.push(Span { stream_offset, plain_offset, first_item, end: HEADER as u64, records: 0 });
+        Ok(())
+    }
+}
+
+/// Returns the bytes of volume `number` of `total`.
+pub(super) fn file_length(span: &Span, number: u32, total: u32) -> u64 {
+    if number == total {
+        span.end + trailer::tail_length(number) + trailer::trailer_length(span.records + 1)
+    } else {
+        span.end + trailer::trailer_length(span.records)
+    }
+}
+
+/// Gathers the layout digest: kind, volume, offset and length of every frame.
+#[derive(Default)]
+pub(super) struct LayoutDigest(Digester);
+
+impl LayoutDigest {
+    /// Takes in one frame.
+    pub(super) fn add(&mut self, shape: Shape, at: Place) {
+        let mut bytes = [0; 24];
+        let mut fields = super::fields::FieldsMut(&mut bytes);
+        fields.put_u32(0, u32::from(shape.code));
+        fields.put_u32(4, at.volume);
+        fields.put_u64(8, at.offset);
+        fields.put_u64(16, shape.length);
+        self.0.update(&bytes);
+    }
+
+    /// Returns the digest.
+    pub(super) fn finish(self) -> [u8; 32] {
+        trailer::value(self.0)
+    }
+}
+
+/// What makes the identity of a physical cut, beside the content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// What is inside.
+    pub bundle_id: [u8; 32],
+    /// Bytes of content in a frame at most.
+    pub chunk_size: u32,
+    /// Largest volume; 0 for no limit.
+    pub volume_limit: u64,
+    /// Encoder of packed frames.
+    pub encoder: [u8; 24],
+}
+
+impl Cut {
+    /// Returns the set id; an open layout has no digest, which counts as zeros.
+    pub(super) fn set_id(&self, layout: Option<[u8; 32]>) -> [u8; 32] {
+        let mut digester = Digester::default();
+        digester.update(b"airlift-set-1\0");
+        digester.update(&self.bundle_id);
+        digester.update(&self.chunk_size.to_le_bytes());
+        digester.update(&self.volume_limit.to_le_bytes());
+        digester.update(&0u64.to_le_bytes());
+        digester.update(&self.encoder);
+        digester.update(&layout.unwrap_or_default());
+        trailer::value(digester)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Shape = Shape { code: 2, length: 1000, content: 900 };
+
+    #[test]
+    fn a_volume_is_filled_to_the_last_byte_but_never_over() {
+        let full = HEADER as u64 + 3 * 1000 + trailer::trailer_length(4) + trailer::tail_length(1);
+        for (limit, first) in [(full, 3), (full - 1, 2), (full + 7, 3)] {
+            let mut cursor = Cursor::new(Some(limit));
+            let places: Vec<Place> = (0..4).map(|_| cursor.place(SMALL).unwrap()).collect();
+            assert_eq!(places.iter().filter(|place| place.volume == 1).count(), first, "{limit}");
+            assert_eq!(places[first], Place { volume: 2, offset: 257 });
+            let spans = cursor.volumes();
+            assert_eq!(spans[1].stream_offset, file_length(&spans[0], 1, 2));
+            assert_eq!((spans[1].plain_offset, spans[1].first_item), (900 * first as u64, first as u64));
+        }
+    }
+
+    #[test]
+    fn a_limit_below_one_frame_names_what_is_needed() {
+        let error = Cursor::new(Some(5000)).place(SMALL).unwrap_err();
+        let LayoutError::VolumeTooSmall { needed, .. } = error else { panic!("{error}") };
+        assert!(Cursor::new(Some(needed)).place(SMALL).is_ok());
+    }
+
+    #[test]
+    fn sums_that_overflow_are_refused() {
+        let mut cursor = Cursor::new(None);
+        let huge = Shape { code: 2, length: u64::MAX >> 1, content: u64::MAX >> 1 };
+        assert_eq!(cursor.place(huge), Err(LayoutError::TooLarge));
+    }
+
+    #[test]
+    fn the_set_id_depends_on_every_part() {
+        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, volume_limit: 3, encoder: [4; 24] };
+        let mut ids = vec![
+            cut.set_id(None),
+            cut.set_id(Some([5; 32])),
+            Cut { bundle_id: [9; 32], ..cut.clone() }.set_id(None),
+            Cut { chunk_size: 9, ..cut.clone() }.set_id(None),
+            Cut { volume_limit: 9, ..cut.clone() }.set_id(None),
+            Cut { encoder: [9; 24], ..cut }.set_id(None),
+        ];
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), 6);
+    }
+}

@@ -1,0 +1,213 @@
+//! Region B while it is written to files: payload that is packed here, one blob after the other at the end.
+//!
+//! The length of a packed frame is known only when it is made, so places are given in order. What stands on the disk
+//! says where it ends: resuming reads it again, frame by frame, and needs no journal.
+
+use super::arrange::{self, glue_shape};
+use super::compress::{self, Packer, Unpacker};
+use super::fetch::{self, Progress};
+use super::frame::{self, Coding, Head};
+use super::header::LENGTH as HEADER;
+use super::layout::{Cursor, LayoutError, Place, Shape};
+use super::plan::{BundlePlan, Stored};
+use super::tarhead;
+use super::volume_files::VolumeFiles;
+use super::write_error::{FillError, WriteError};
+use crate::model::Descriptor;
+use std::io::Read;
+
+/// A frame that stands in its place.
+#[derive(Clone, Copy)]
+pub(super) struct PackedFrame {
+    /// Its length.
+    pub length: u64,
+    /// Its digest.
+    pub digest: [u8; 32],
+}
+
+/// What is written of region B.
+pub(super) struct RegionB {
+    cursor: Cursor,
+    /// Entry that is written next.
+    next: usize,
+    /// Frames of all entries of the region, in order.
+    frames: Vec<Vec<PackedFrame>>,
+    current: Option<Unfinished>,
+}
+
+#[derive(Clone)]
+struct Unfinished {
+    progress: Progress,
+    /// Behind the frames so far.
+    cursor: Cursor,
+    frames: Vec<PackedFrame>,
+}
+
+impl RegionB {
+    /// Starts behind what the plan has placed.
+    pub(super) fn new(plan: &BundlePlan) -> Self {
+        let next = plan.entries.iter().position(|e| matches!(e.stored, Stored::Packed)).unwrap_or(plan.entries.len());
+        Self { cursor: plan.arranged.cursor.clone(), next, frames: Vec::new(), current: None }
+    }
+
+    /// Returns the entry that is written next and how many bytes of it are there.
+    pub(super) fn next(&self, plan: &BundlePlan) -> Option<(usize, u64)> {
+        let kept = self.current.as_ref().map_or(0, |current| current.progress.digester.size());
+        (self.next < plan.entries.len()).then_some((self.next, kept))
+    }
+
+    /// Returns a frame of entry `index`.
+    pub(super) fn frame(&self, plan: &BundlePlan, index: usize, number: u32) -> Option<PackedFrame> {
+        let first = plan.entries.iter().position(|e| matches!(e.stored, Stored::Packed))?;
+        self.frames.get(index.checked_sub(first)?)?.get(number as usize).copied()
+    }
+
+    /// Returns bytes and blobs that are there.
+    pub(super) fn done(&self, plan: &BundlePlan) -> (u64, u64) {
+        let first = self.next - self.frames.len();
+        let whole: u64 = plan.entries[first..self.next].iter().map(|entry| entry.size).sum();
+        (whole + self.next(plan).map_or(0, |(_, kept)| kept), self.frames.len() as u64)
+    }
+
+    /// Reads what an earlier run wrote.
+    pub(super) fn resume(&mut self, plan: &BundlePlan, files: &VolumeFiles) -> Result<(), WriteError> {
+        let mut unpacker = Unpacker::new().map_err(WriteError::Encoder)?;
+        while self.next < plan.entries.len() {
+            let want = plan.wanted(self.next);
+            let mut unfinished = self.begin(plan, &want)?;
+            let entry = &plan.entries[self.next];
+            for content in arrange::chunks(entry.size, plan.options.chunk_size) {
+                let Some((bytes, cursor)) = find_frame(plan, files, &unfinished.cursor, content)? else { break };
+                let Ok(plain) = unpacker.unpack(&bytes, content as usize) else { break };
+                unfinished.progress.digester.update(&plain);
+                unfinished.cursor = cursor;
+                let digest = frame::digest(&bytes);
+                unfinished.frames.push(PackedFrame { length: bytes.len() as u64, digest });
+            }
+            if unfinished.progress.digester.size() < entry.size {
+                self.current = Some(unfinished);
+                return Ok(());
+            }
+            if !want.names(&unfinished.progress.digester.clone().finish()) {
+                return Ok(());
+            }
+            self.accept(unfinished);
+        }
+        Ok(())
+    }
+
+    /// Takes the next blob from its source and writes it down.
+    pub(super) fn fill(
+        &mut self,
+        plan: &BundlePlan,
+        files: &VolumeFiles,
+        source: &mut dyn Read,
+        moved: &dyn Fn(u64),
+    ) -> Result<(), FillError> {
+        let want = plan.wanted(self.next);
+        let mut at = match self.current.take() {
+            Some(unfinished) => unfinished,
+            None => self.begin(plan, &want).map_err(WriteError::from)?,
+        };
+        let done = at.frames.len();
+        let mut packer = Packer::new(plan.options.level, plan.options.chunk_size)
+            .map_err(|e| FillError::Write(WriteError::Encoder(e)))?;
+        let mut buffer = Vec::new();
+        for content in arrange::chunks(want.size, plan.options.chunk_size).skip(done) {
+            buffer.resize(content as usize, 0);
+            let kept = at.progress.digester.size();
+            if let Err(broken) = fetch::plain_chunk(&mut buffer, source, moved) {
+                let error = broken.into_error(want, kept, kept);
+                self.current = matches!(error, FillError::Source { .. }).then_some(at);
+                return Err(error);
+            }
+            let written = write_chunk(files, &mut at, &mut packer, &buffer);
+            if let Err(error) = written {
+                self.current = Some(at);
+                return Err(error.into());
+            }
+        }
+        self.judge(want, at, source)
+    }
+
+    /// Accepts a blob whose chunks are all there, if they are right and the source has no more.
+    fn judge(&mut self, want: Descriptor, at: Unfinished, source: &mut dyn Read) -> Result<(), FillError> {
+        let got = at.progress.digester.clone().finish();
+        // A source that fails behind the last byte has given all of it: the digest decides.
+        if matches!(fetch::has_ended(source), Ok(false)) {
+            return Err(FillError::Long { want: Box::new(want) });
+        }
+        if !want.names(&got) {
+            return Err(FillError::Mismatch { want: Box::new(want), got });
+        }
+        self.accept(at);
+        Ok(())
+    }
+
+    fn begin(&self, plan: &BundlePlan, want: &Descriptor) -> Result<Unfinished, LayoutError> {
+        let mut cursor = self.cursor.clone();
+        let before = self.next.checked_sub(1).map_or(0, |index| plan.entries[index].size);
+        let name = plan.name(&plan.entries[self.next]);
+        cursor.place(glue_shape(&tarhead::opening(before, &name, want.size)))?;
+        Ok(Unfinished { progress: Progress::new(want), cursor, frames: Vec::new() })
+    }
+
+    fn accept(&mut self, whole: Unfinished) {
+        self.cursor = whole.cursor;
+        self.frames.push(whole.frames);
+        self.next += 1;
+    }
+}
+
+fn write_chunk(
+    files: &VolumeFiles,
+    at: &mut Unfinished,
+    packer: &mut Packer,
+    content: &[u8],
+) -> Result<(), WriteError> {
+    let bytes = packer.pack(content).map_err(WriteError::Encoder)?;
+    let mut cursor = at.cursor.clone();
+    let place = cursor.place(shape(bytes.len(), content.len() as u64))?;
+    files.write(place, &bytes)?;
+    at.progress.digester.update(content);
+    at.cursor = cursor;
+    at.frames.push(PackedFrame { length: bytes.len() as u64, digest: frame::digest(&bytes) });
+    Ok(())
+}
+
+fn shape(length: usize, content: u64) -> Shape {
+    // The kind does not matter here: an open layout has no layout digest, and every kind but glue is listed.
+    Shape { code: 3, length: length as u64, content }
+}
+
+/// Returns the frame that stands where the next one of `content` bytes would stand, with the cursor behind it.
+fn find_frame(
+    plan: &BundlePlan,
+    files: &VolumeFiles,
+    cursor: &Cursor,
+    content: u64,
+) -> Result<Option<(Vec<u8>, Cursor)>, WriteError> {
+    let here = cursor.volumes().last().map_or(0, |span| span.end);
+    let number = cursor.number();
+    let mut places = vec![Place { volume: number, offset: here }];
+    if plan.options.volume_size.is_some() {
+        places.push(Place { volume: number + 1, offset: HEADER as u64 });
+    }
+    for place in places {
+        let room = files.length(place.volume).saturating_sub(place.offset).min(compress::bound(content));
+        let mut bytes = vec![0; room as usize];
+        if room == 0 || !files.read(place, &mut bytes)? {
+            continue;
+        }
+        let head = frame::packed_head(content);
+        let parsed = bytes.get(..head.len()).and_then(Head::parse);
+        let right = parsed.is_some_and(|head| head.coding == Coding::Packed && head.content == content);
+        let Some(length) = frame::packed_length(&bytes).filter(|_| right) else { continue };
+        bytes.truncate(length);
+        let mut behind = cursor.clone();
+        if behind.place(shape(length, content))? == place {
+            return Ok(Some((bytes, behind)));
+        }
+    }
+    Ok(None)
+}

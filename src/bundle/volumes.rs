@@ -1,0 +1,191 @@
+//! Finds the volumes of a bundle: by what their headers say, never by their names or order.
+
+use super::header::{HeaderFlaw, LENGTH as HEADER, VolumeHeader};
+use super::read_error::{ReadError, SetName, Spot};
+use super::trailer::{FOOTER, Footer};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// Returns the files that `args` name: volumes, folders with volumes, or patterns with `*` in the last part.
+///
+/// They are sorted by the number in their header, then by path; a file without a readable header comes last.
+pub fn find_volumes(args: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
+    let mut found = Vec::new();
+    for arg in args {
+        let before = found.len();
+        let fail = |source| ReadError::Io { place: arg.display().to_string(), offset: 0, source };
+        match fs::metadata(arg) {
+            Ok(meta) if meta.is_dir() => listed(arg, |name| name.ends_with(".airlift"), &mut found).map_err(fail)?,
+            Ok(_) => found.push(arg.clone()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let pattern = arg.file_name().and_then(|name| name.to_str()).filter(|name| name.contains('*'));
+                let Some(pattern) = pattern else { return Err(fail(error)) };
+                listed(&super::disk::folder(arg), |name| matches(pattern, name), &mut found).map_err(fail)?;
+            }
+            Err(error) => return Err(fail(error)),
+        }
+        if found.len() == before {
+            return Err(ReadError::NoVolumes { place: arg.display().to_string() });
+        }
+    }
+    let number = |path: &PathBuf| header_of(path).map_or(u32::MAX, |header| header.number);
+    let mut numbered: Vec<(u32, PathBuf)> = found.into_iter().map(|path| (number(&path), path)).collect();
+    numbered.sort();
+    numbered.dedup();
+    Ok(numbered.into_iter().map(|(_, path)| path).collect())
+}
+
+fn listed(folder: &Path, wanted: impl Fn(&str) -> bool, into: &mut Vec<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(&wanted) && path.is_file() {
+            into.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Returns whether `name` fits a pattern in which `*` stands for any characters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(behind) = name.strip_prefix(start) else { return false };
+    (0..=behind.len()).filter(|at| behind.is_char_boundary(*at)).any(|at| matches(rest, &behind[at..]))
+}
+
+/// Volumes of one set, and what is wrong with the rest.
+#[derive(Debug)]
+pub(super) struct Survey {
+    /// Volumes by number.
+    pub volumes: BTreeMap<u32, PathBuf>,
+    /// What is wrong, worst first.
+    pub problems: Vec<ReadError>,
+}
+
+/// Reads all headers and tells which files make a set.
+pub(super) fn survey(files: &[PathBuf]) -> Survey {
+    let mut problems = Vec::new();
+    let mut good: Vec<(&PathBuf, VolumeHeader)> = Vec::new();
+    for path in files {
+        match header_of(path) {
+            Ok(header) => good.push((path, header)),
+            Err(error) => problems.push(error),
+        }
+    }
+    let mut sets: BTreeMap<SetName, usize> = BTreeMap::new();
+    good.iter().for_each(|(_, header)| *sets.entry(name(header)).or_default() += 1);
+    let most = good.iter().map(|(_, header)| name(header)).rev().max_by_key(|set| sets[set]);
+    let mut volumes: BTreeMap<u32, PathBuf> = BTreeMap::new();
+    let mut total = None;
+    for (path, header) in good {
+        let (found, place) = (name(&header), path.display().to_string());
+        if let Some(expected) = most.filter(|set| *set != found) {
+            problems.push(ReadError::Foreign { place, expected, found });
+            continue;
+        }
+        let last = ends_set(path).then_some(header.number);
+        total = total.or(last).or((header.total > 0).then_some(header.total));
+        if let Some(first) = volumes.get(&header.number) {
+            let first = first.display().to_string();
+            problems.push(ReadError::Duplicate { number: header.number, first, second: place });
+        } else {
+            volumes.insert(header.number, path.clone());
+        }
+    }
+    if most.is_some() {
+        problems.extend(absent(&volumes, total, files));
+    } else if files.is_empty() {
+        problems.push(ReadError::NoVolumes { place: "an empty list of files".to_owned() });
+    }
+    problems.sort_by_key(|problem| !matches!(problem, ReadError::Missing { .. }));
+    Survey { volumes, problems }
+}
+
+fn absent(volumes: &BTreeMap<u32, PathBuf>, total: Option<u32>, files: &[PathBuf]) -> Option<ReadError> {
+    let highest = volumes.keys().next_back().copied().unwrap_or(0);
+    let end = total.unwrap_or(highest + 1).max(highest);
+    let numbers: Vec<u32> = (1..=end).filter(|number| !volumes.contains_key(number)).collect();
+    let mut folders: Vec<String> = files.iter().map(|path| super::disk::folder(path).display().to_string()).collect();
+    folders.sort();
+    folders.dedup();
+    let missing = ReadError::Missing { numbers, more: total.is_none(), place: folders.join(", ") };
+    matches!(&missing, ReadError::Missing { numbers, .. } if !numbers.is_empty()).then_some(missing)
+}
+
+fn name(header: &VolumeHeader) -> SetName {
+    SetName { bundle: header.bundle_id, set: header.set_id }
+}
+
+/// Reads the header of a file.
+fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
+    let place = path.display().to_string();
+    let fail = |source| ReadError::Io { place: place.clone(), offset: 0, source };
+    let file = File::open(path).map_err(fail)?;
+    if !file.metadata().map_err(fail)?.is_file() {
+        return Err(ReadError::NoBundle { place });
+    }
+    let mut bytes = Vec::new();
+    file.take(HEADER as u64).read_to_end(&mut bytes).map_err(fail)?;
+    let Ok(bytes) = <&[u8; HEADER]>::try_from(bytes.as_slice()) else {
+        return Err(ReadError::NoBundle { place });
+    };
+    VolumeHeader::parse(bytes).map_err(|flaw| refused(flaw, place, 0))
+}
+
+/// Turns what is wrong with a header into an error; `number` is that of the volume, where it is known.
+pub(super) fn refused(flaw: HeaderFlaw, place: String, number: u32) -> ReadError {
+    match flaw {
+        HeaderFlaw::Foreign => ReadError::NoBundle { place },
+        HeaderFlaw::Later(needs) => ReadError::Later { place, needs },
+        HeaderFlaw::Damaged => {
+            let spot = Spot { volume: number, file: place, offset: 0, length: HEADER as u64, hit: None };
+            ReadError::Damaged { spot: Box::new(spot), what: "the volume header is damaged".to_owned() }
+        }
+    }
+}
+
+/// Returns whether the footer of a file says that it is the last volume. Nothing is decided by this but a list.
+fn ends_set(path: &Path) -> bool {
+    let read = || {
+        let file = File::open(path)?;
+        let mut bytes = [0; FOOTER];
+        let at = file.metadata()?.len().checked_sub(FOOTER as u64).ok_or(ErrorKind::UnexpectedEof)?;
+        file.read_exact_at(&mut bytes, at)?;
+        Ok::<_, io::Error>(Footer::parse(&bytes))
+    };
+    read().ok().flatten().is_some_and(|footer| footer.is_last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_as_a_shell_would() {
+        for (pattern, name, fits) in [
+            ("b.*.airlift", "b.001.airlift", true),
+            ("*", "x", true),
+            ("b*", "ab", false),
+            ("*a*b", "xaxbxb", true),
+            ("*a*b", "xaxbxc", false),
+            ("b.airlift", "b.airlift", true),
+            ("b.*t", "b.t", true),
+        ] {
+            assert_eq!(matches(pattern, name), fits, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn what_holds_no_volume_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = find_volumes(&[folder.path().to_owned()]).unwrap_err();
+        assert!(matches!(error, ReadError::NoVolumes { .. }), "{error}");
+        let error = find_volumes(&[folder.path().join("none")]).unwrap_err();
+        assert!(matches!(error, ReadError::Io { .. }), "{error}");
+        let error = find_volumes(&[folder.path().join("none*")]).unwrap_err();
+        assert!(matches!(error, ReadError::NoVolumes { .. }), "{error}");
+    }
+}

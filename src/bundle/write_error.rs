@@ -1,0 +1,176 @@
+//! Why a bundle is not written. Whatever the reason, nothing stands under a final name that is not complete.
+
+use super::layout::LayoutError;
+use crate::model::{Content, Descriptor, Fault, FaultKind};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why a bundle could not be opened for writing or finished.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Another run writes the same bundle.
+    #[error("another run holds {}", .0.display())]
+    Busy(PathBuf),
+    /// A finished bundle of other content, or cut in another way, has the name.
+    #[error("{} exists: {why}; nothing was changed", .path.display())]
+    Exists {
+        /// Volume that is in the way.
+        path: PathBuf,
+        /// How it differs.
+        why: String,
+    },
+    /// The disk has no room.
+    #[error("{} has no room: {needed} bytes are needed, {available} are available", .folder.display())]
+    Full {
+        /// Folder of the bundle.
+        folder: PathBuf,
+        /// Bytes that are still to be written; 0 where that is not known.
+        needed: u64,
+        /// Bytes that the file system offers.
+        available: u64,
+    },
+    /// The file system failed.
+    #[error("cannot {what} {}", .path.display())]
+    Disk {
+        /// What was tried.
+        what: &'static str,
+        /// On which file or folder.
+        path: PathBuf,
+        /// Cause.
+        source: io::Error,
+    },
+    /// Blobs are not filled yet.
+    #[error("{blobs} blobs are not filled yet")]
+    Incomplete {
+        /// How many.
+        blobs: usize,
+    },
+    /// The envelope does not fit its slot, or is no JSON document.
+    #[error("the signature envelope cannot be kept: {0}")]
+    Envelope(String),
+    /// Region B needs more or larger volumes than the format allows.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A source gave other bytes than promised, while a stream was written.
+    #[error("expected {want}, received {got}")]
+    Mismatch {
+        /// What was promised.
+        want: Box<Descriptor>,
+        /// What came.
+        got: Content,
+    },
+    /// A source gave more bytes than promised, while a stream was written.
+    #[error("the source of {want} gave more bytes than promised")]
+    Long {
+        /// What was promised.
+        want: Box<Descriptor>,
+    },
+    /// A source failed, while a stream was written.
+    #[error("the source of {want} failed")]
+    Source {
+        /// What was asked for.
+        want: Box<Descriptor>,
+        /// Cause; may hold a [`Fault`].
+        source: io::Error,
+    },
+    /// The output stream failed.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+    /// Compression failed.
+    #[error("cannot compress")]
+    Encoder(#[source] io::Error),
+}
+
+/// Why a blob is not filled. It is not done, and never visible as done.
+#[derive(Debug, thiserror::Error)]
+pub enum FillError {
+    /// The source gave other bytes; nothing of them is kept.
+    #[error("expected {want}, received {got}")]
+    Mismatch {
+        /// What was promised.
+        want: Box<Descriptor>,
+        /// What came.
+        got: Content,
+    },
+    /// The source ended early without an error; nothing of it is kept.
+    #[error("expected {want}, the source ended after {got} bytes")]
+    Short {
+        /// What was promised.
+        want: Box<Descriptor>,
+        /// Bytes of the blob that were there.
+        got: u64,
+    },
+    /// The source gave more bytes; nothing of them is kept.
+    #[error("expected {want}, the source gave more bytes")]
+    Long {
+        /// What was promised.
+        want: Box<Descriptor>,
+    },
+    /// The source failed.
+    #[error("the source of {want} failed after {kept} bytes that are kept")]
+    Source {
+        /// What was asked for.
+        want: Box<Descriptor>,
+        /// Bytes that are kept; the next try starts there.
+        kept: u64,
+        /// Cause; may hold a [`Fault`].
+        source: io::Error,
+    },
+    /// Somebody else fills it, it is done, it goes on at another offset, or another one is next in order.
+    #[error("{want} cannot be filled from byte {from} now")]
+    Turn {
+        /// What was to be filled.
+        want: Box<Descriptor>,
+        /// From which offset.
+        from: u64,
+    },
+    /// The bundle could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl WriteError {
+    /// States that `what` could not be done with `path`; a disk without room is told apart.
+    pub(super) fn disk(what: &'static str, path: &Path, source: io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        if matches!(source.kind(), StorageFull | QuotaExceeded) {
+            let folder = super::disk::folder(path);
+            let available = super::disk::available(&folder).unwrap_or(0);
+            return Self::Full { folder, needed: 0, available };
+        }
+        if source.kind() == FileTooLarge {
+            let folder = super::disk::folder(path);
+            return Self::Full { folder, needed: 0, available: 0 };
+        }
+        Self::Disk { what, path: path.to_owned(), source }
+    }
+
+    /// Returns how a caller treats the error.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Busy(_) => FaultKind::Busy,
+            Self::Exists { .. } => FaultKind::Refused,
+            Self::Full { .. } => FaultKind::Full,
+            Self::Mismatch { .. } | Self::Long { .. } => FaultKind::Damaged,
+            Self::Layout(_) | Self::Envelope(_) => FaultKind::TooLarge,
+            Self::Source { source, .. } => kind_of(source),
+            Self::Incomplete { .. } | Self::Disk { .. } | Self::Output(_) | Self::Encoder(_) => FaultKind::Local,
+        }
+    }
+}
+
+impl FillError {
+    /// Returns how a caller treats the error.
+    pub fn kind(&self) -> FaultKind {
+        match self {
+            Self::Mismatch { .. } | Self::Short { .. } | Self::Long { .. } => FaultKind::Damaged,
+            Self::Source { source, .. } => kind_of(source),
+            Self::Turn { .. } => FaultKind::Busy,
+            Self::Write(error) => error.kind(),
+        }
+    }
+}
+
+fn kind_of(error: &io::Error) -> FaultKind {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()).map_or(FaultKind::Local, |fault| fault.kind)
+}
