@@ -122,7 +122,9 @@ fn run(delivery: &Delivery<'_>, reader: BundleReader, first: Option<Entry>, cont
     let queue = Mutex::new(queue);
     let failure: Mutex<Option<FlowError>> = Mutex::new(None);
     let failed = || failure.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-    let fail = |error| drop(failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error));
+    let fail = |error| {
+        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    };
     let feed = std::thread::scope(|scope| {
         for _ in 0..context.threads.max(1) {
             scope.spawn(|| {

@@ -268,8 +268,8 @@ fn mirror(host: &str) -> String {
         "# What the demo mirrors: one Blueprint with what it depends on, what a Kubernetes file runs, and one image by name.\n\
          apiVersion: airlift/v1alpha1\n\
          kind: Mirror\n\
-         blueprints:\n  - catalogue: catalogue\n    registry: \"{host}/openova-io/{{chart}}:{{version}}\"\n    roots:\n      - blueprint: bp-paperboy\n        version: ^1.2\n\
-         kubernetes:\n  - path: press.yaml\n\
+         blueprints:\n  - catalogue: catalogue\n    artifact: \"{host}/openova-io/{{chart}}:{{version}}\"\n    roots:\n      - blueprint: bp-paperboy\n        version: ^1.2\n\
+         kubernetes:\n  - press.yaml\n\
          images:\n  - {host}/vendor/legacy:0.9\n"
     )
 }
