@@ -239,7 +239,7 @@ pub(super) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> 
 }
 
 /// Returns 32 hex digits that nobody can guess: the keyed hash of nothing, under fresh keys of the system.
-pub(super) fn unguessable() -> String {
+pub(crate) fn unguessable() -> String {
     let word = || RandomState::new().build_hasher().finish().to_be_bytes();
     hex(&[word(), word()].concat())
 }

@@ -27,5 +27,15 @@ pub use auth::Auth;
 pub use counters::{Counters, Exchange};
 pub use faults::{Answer, Faults, Rule, RuleStart};
 pub use server::{EmbeddedRegistry, Options, Running, ServeError};
+
+// What the doubles of the testkit are built from.
 #[cfg(any(test, feature = "testkit"))]
-pub(crate) use {folder::Folder, names::Name, records::Document};
+pub(crate) use {
+    auth::basic,
+    errors::Refusal,
+    folder::{Folder, unguessable},
+    manifests::read_body,
+    names::{Name, PathError, Target, parse, unescape},
+    records::Document,
+    server::{Registry, drain, lock, query_of},
+};

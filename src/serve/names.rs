@@ -123,7 +123,7 @@ fn read_reference(text: &str) -> Result<Reference, PathError> {
 }
 
 /// Undoes percent escapes, which some clients apply to the colon of a digest.
-fn unescape(text: &str) -> Option<String> {
+pub(crate) fn unescape(text: &str) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {

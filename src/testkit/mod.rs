@@ -2,4 +2,5 @@
 //!
 //! Doubles implement the whole of what they stand for, refuse misuse, and serve manual trials as well.
 
+pub mod harbor;
 pub mod image;
