@@ -1,1 +1,3 @@
 //! Beside the floors, for tests only: doubles and generators.
+
+pub mod sigstore;
