@@ -4,3 +4,4 @@
 
 pub mod harbor;
 pub mod image;
+pub mod sigstore;

@@ -22,7 +22,8 @@ const OLDER: &str = "application/vnd.dev.sigstore.bundle+json;version=0.";
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Shape {
-    media_type: String,
+    #[serde(rename = "mediaType")]
+    _media_type: String,
     verification_material: Material,
     message_signature: Option<MessageSignature>,
     dsse_envelope: Option<Envelope>,
@@ -183,7 +184,6 @@ impl Label {
 
 impl Shape {
     fn check(&self) -> Result<(), Refusal> {
-        debug_assert!(!self.media_type.is_empty());
         match (&self.message_signature, &self.dsse_envelope) {
             (Some(_), Some(_)) => return Err(Refusal::form("the bundle has two contents")),
             (None, None) => return Err(Refusal::form("the bundle has no content")),

@@ -139,14 +139,30 @@ fn refused(error: Error) -> Refusal {
         Error::TransparencyLog(TransparencyLogError::UnknownLog { .. }) => {
             Refusal::unknown(words).hint("is the trusted root older than the signature?")
         }
-        Error::Certificate(CertificateError::ChainInvalid(_) | CertificateError::NoValidAuthority { .. }) => {
-            Refusal::bad(words).hint("is the authority that issued the certificate in the trusted root?")
-        }
+        Error::Certificate(CertificateError::ChainInvalid(ref why)) => chain_refused(why, words),
+        Error::Certificate(CertificateError::NoValidAuthority { .. }) => Refusal::bad(words)
+            .hint("is the trusted root of another instance, or was the signature made outside its time?"),
         Error::Timestamp(TimestampError::NoVerifiedTimestamp(_)) => {
             Refusal::bad("nothing that can be checked says when it was signed (no log entry with a time, no timestamp)")
         }
         _ => Refusal::bad(words),
     }
+}
+
+/// Says in words what the certificate library names.
+fn chain_refused(why: &str, words: String) -> Refusal {
+    const KNOWN: [(&str, &str); 5] = [
+        ("InvalidSignatureForPublicKey", "its certificate is not by the authority that it names"),
+        ("CertExpired", "its certificate had expired when it was used"),
+        ("CertNotValidYet", "its certificate had not begun when it was used"),
+        ("RequiredEkuNotFound", "its certificate is not for code signing"),
+        ("CaUsedAsEndEntity", "its certificate is that of an authority, which signs no artifacts"),
+    ];
+    if why.contains("UnknownIssuer") {
+        return Refusal::unknown("its certificate is by an authority that the trusted root does not know")
+            .hint("is the trusted root that of another instance, or older than the signature?");
+    }
+    Refusal::bad(KNOWN.iter().find(|(name, _)| why.contains(name)).map_or(words, |(_, said)| (*said).to_owned()))
 }
 
 fn words(error: &Error) -> String {

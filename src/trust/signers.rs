@@ -103,8 +103,8 @@ impl Material {
             material.keys.insert(name.clone(), key);
         }
         for (name, source) in &policy.trust_roots {
-            let root =
-                Root::load(name, source, load).map_err(|source| TrustError::Root { name: name.clone(), source: Box::new(source) })?;
+            let root = Root::load(name, source, load)
+                .map_err(|source| TrustError::Root { name: name.clone(), source: Box::new(source) })?;
             material.roots.insert(name.clone(), Arc::new(root));
         }
         Ok(material)
