@@ -93,6 +93,9 @@ pub struct Blueprint {
 /// Blueprints by name; broken ones with their reasons.
 pub type Catalogue = BTreeMap<String, Result<Blueprint, Vec<BlueprintError>>>;
 
+/// A Blueprint, or why it cannot be used.
+type Reading = Result<Blueprint, BlueprintError>;
+
 /// Brings a name to the form in which Blueprints refer to each other.
 pub fn canonical(name: &str) -> String {
     if name.starts_with("bp-") { name.to_owned() } else { format!("bp-{name}") }
@@ -110,7 +113,7 @@ pub fn read(folder: &Named) -> Result<(Catalogue, Vec<Finding>), FileError> {
     if files.is_empty() {
         return Err(FileError::Nothing { place: folder.shown.clone(), endings: "blueprint.yaml".to_owned() });
     }
-    let mut found: BTreeMap<String, Vec<(String, Result<Blueprint, BlueprintError>)>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Vec<(String, Reading)>> = BTreeMap::new();
     let mut findings = Vec::new();
     for file in &files {
         let blueprints = read_file(file);
@@ -125,10 +128,7 @@ pub fn read(folder: &Named) -> Result<(Catalogue, Vec<Finding>), FileError> {
 }
 
 /// Takes the one Blueprint of a name; two are an error that lists both files.
-fn only(
-    name: String,
-    mut found: Vec<(String, Result<Blueprint, BlueprintError>)>,
-) -> Result<Blueprint, Vec<BlueprintError>> {
+fn only(name: String, mut found: Vec<(String, Reading)>) -> Result<Blueprint, Vec<BlueprintError>> {
     if found.len() == 1 {
         return found.remove(0).1.map_err(|error| vec![error]);
     }
@@ -139,7 +139,7 @@ fn only(
 }
 
 /// Reads the Blueprints of a file. A file that does not parse counts as the Blueprint that its folder is called.
-fn read_file(file: &Named) -> Vec<(String, Result<Blueprint, BlueprintError>)> {
+fn read_file(file: &Named) -> Vec<(String, Reading)> {
     let folder = file.parent();
     let fallback = canonical(folder.shown.rsplit('/').next().unwrap_or_default());
     let text = match file.read_text() {
@@ -164,7 +164,7 @@ fn read_file(file: &Named) -> Vec<(String, Result<Blueprint, BlueprintError>)> {
     found
 }
 
-fn blueprint(node: &Node, name: String, file: &Named) -> Result<Blueprint, BlueprintError> {
+fn blueprint(node: &Node, name: String, file: &Named) -> Reading {
     let clerk = Clerk::new(&file.shown);
     check_opening(&clerk, node);
     let spec = node.get("spec");
