@@ -1,6 +1,6 @@
 //! Goes through the sources of a mirror file and gathers what they lead to.
 
-use super::blueprint::{self, Blueprint, Catalogue};
+use super::blueprint::{self, Blueprint, Catalogue, canonical};
 use super::closure::{Closed, Closure};
 use super::files::{self, Named};
 use super::mapping::Mapping;
@@ -25,7 +25,8 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
     let rules = Rules::new(mirror);
     let rules =
         rules.map_err(|source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] })?;
-    let mut gather = Gather { place, base, rules, out: Discovery::default(), problems: Vec::new(), doubts: Vec::new() };
+    let mut gather =
+        Gather { mirror, place, base, rules, out: Discovery::default(), problems: Vec::new(), doubts: Vec::new() };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
@@ -68,6 +69,7 @@ impl Cause<'_> {
 }
 
 struct Gather<'m> {
+    mirror: &'m MirrorManifest,
     place: &'m str,
     base: &'m Path,
     rules: Rules<'m>,
@@ -253,10 +255,21 @@ impl Gather<'_> {
                     continue;
                 }
             };
+            self.check_registry(blueprint, &reference);
             for need in needs {
                 let cause = Cause { notes: need.notes, ..Cause::new(Role::Blueprint, need.why) };
                 self.reference(reference.clone(), cause);
             }
+        }
+    }
+
+    /// A manifest may name a registry of its own; the mirror file decides, and a difference is told.
+    fn check_registry(&mut self, blueprint: &Blueprint, reference: &ImageRef) {
+        let Some(url) = &blueprint.registry else { return };
+        let own = url.strip_prefix("oci://").unwrap_or(url).trim_end_matches('/');
+        if !reference.repository.to_string().starts_with(own) {
+            let what = format!("{}: spec.source.url is {url:?}, the mirror file leads to {reference}", blueprint.name);
+            self.out.findings.push(Finding::warning(FindingClass::Config, &blueprint.file, what));
         }
     }
 
@@ -278,6 +291,7 @@ impl Gather<'_> {
 
     fn finish(mut self) -> Result<Discovery, DiscoverError> {
         self.one_version_each();
+        self.charts_are_not_read();
         let wanted: BTreeSet<ImageRef> = self.out.found.iter().filter_map(one).cloned().collect();
         let open = self.doubts.into_iter().filter(|doubt| doubt.reference.as_ref().is_none_or(|r| !wanted.contains(r)));
         self.out.findings.extend(open.map(|doubt| doubt.finding));
@@ -286,6 +300,29 @@ impl Gather<'_> {
             self.out.findings.push(Finding::warning(FindingClass::Config, place, "nothing met this rule"));
         }
         if self.problems.is_empty() { Ok(self.out) } else { Err(DiscoverError { problems: self.problems }) }
+    }
+
+    /// Charts are carried, but what they run is not read from them; nobody shall believe it is covered.
+    fn charts_are_not_read(&mut self) {
+        let settled = |repository: &Repository| {
+            let name = repository.path().rsplit('/').next().unwrap_or_default();
+            let named = self.mirror.extra_images.iter().filter_map(|extra| extra.needed_by.as_deref());
+            named.into_iter().any(|by| by == name || canonical(by) == name)
+        };
+        let charts = self.out.found.iter().filter(|found| matches!(found.role, Role::Chart | Role::Blueprint));
+        let open: BTreeSet<&Repository> = charts.map(place).filter(|chart| !settled(chart)).collect();
+        if let Some(first) = open.first() {
+            let what = match open.len() {
+                1 => format!("the images that {first} runs are NOT included unless another source names them"),
+                n => format!(
+                    "the images that {first} and {} more charts run are NOT included unless another source \
+                              names them",
+                    n - 1
+                ),
+            };
+            let hint = "name what the rendered charts run under kubernetes or extraImages (with for: CHART)";
+            self.out.findings.push(Finding::warning(FindingClass::Config, self.place, what).with_hint(hint));
+        }
     }
 
     /// A lock holds one version of a Blueprint, also where two catalogues offer it.
@@ -301,6 +338,12 @@ impl Gather<'_> {
         }
         two.dedup();
         self.problems.extend(two.into_iter().map(|(name, versions)| Problem::TwoVersions { name, versions }));
+    }
+}
+
+fn place(found: &Found) -> &Repository {
+    match &found.want {
+        Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => repository,
     }
 }
 

@@ -10,6 +10,7 @@ use super::looks;
 use crate::document::lock::Role;
 use crate::document::yaml::{self, Entry, Node, Value};
 use crate::model::evidence::FindingClass;
+use crate::model::fault::printable;
 use crate::model::{Finding, ImageRef};
 
 /// Why a file of Kubernetes YAML cannot be used.
@@ -141,8 +142,8 @@ impl Object {
         let kind = node.get("kind")?.text()?.to_owned();
         let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let named = |key| node.at(&["metadata", key]).and_then(Node::text);
-        let name = named("name").or_else(|| named("generateName")).unwrap_or("(no name)").to_owned();
-        Some(Self { group, kind, name })
+        let name = printable(named("name").or_else(|| named("generateName")).unwrap_or("(no name)"));
+        Some(Self { group, kind: printable(&kind), name })
     }
 
     fn is(&self, group: &str, kind: &str) -> bool {
@@ -298,7 +299,8 @@ impl<'n> Walk<'_, 'n> {
         for (at, item) in items.iter().enumerate() {
             self.within(Step::Item(at), |walk| {
                 for entry in item.entries() {
-                    match (entry.key.as_str(), entry.value.text()) {
+                    let empty = (entry.value.value == Value::Null).then_some("");
+                    match (entry.key.as_str(), entry.value.text().or(empty)) {
                         ("image", Some(text)) => {
                             walk.within(Step::Key("image"), |walk| walk.certain(&entry.value, text))
                         }
@@ -468,8 +470,8 @@ impl<'n> Walk<'_, 'n> {
         let mut text = String::new();
         for step in &self.path {
             match step {
-                Step::Key(key) if text.is_empty() => text.push_str(key),
-                Step::Key(key) => text.push_str(&format!(".{key}")),
+                Step::Key(key) if text.is_empty() => text.push_str(&printable(key)),
+                Step::Key(key) => text.push_str(&format!(".{}", printable(key))),
                 Step::Item(at) => text.push_str(&format!("[{at}]")),
             }
         }

@@ -429,6 +429,29 @@ fn lists_give_references_with_their_lines() {
 }
 
 #[test]
+fn nobody_shall_believe_that_the_images_of_charts_are_covered() {
+    let body = "charts: ['h.example/charts/almanac:1.0.0', 'h.example/charts/atlas:1.0.0']\nextraImages: [{ref: 'x:1', for: atlas}]\n";
+    let said = told(&mirror(body));
+    assert!(said.contains("the images that h.example/charts/almanac runs are NOT included"), "{said}");
+    assert!(told(&mirror("images: ['x:1.0.0']\n")).is_empty());
+}
+
+#[test]
+fn a_registry_of_its_own_is_told_and_the_mirror_file_decides() {
+    let text = blueprint("a", "1.0.0", "[]") + "  source: {url: 'oci://other.example/press/', chart: bp-a}\n";
+    let discovery = resolve(&[("a/blueprint.yaml", &text)], "[a]").unwrap();
+    assert_eq!(names(&discovery), ["ghcr.io/press/bp-a:1.0.0"]);
+    assert!(told(&discovery).contains("spec.source.url is \"oci://other.example/press/\""));
+}
+
+#[test]
+fn names_that_would_upset_a_terminal_are_refused() {
+    let text = blueprint("a", "1.0.0", "[\"bp-\\e[31mred\"]");
+    let error = refuses(&[("a/blueprint.yaml", &text)], "[a]");
+    assert!(error.contains("spec.depends[0]") && !error.contains('\u{1b}'), "{error}");
+}
+
+#[test]
 fn rules_reach_every_source() {
     let discovery = mirror(
         "images: [{list: lists/images.txt}, {repository: quay.io/press/desk, tags: ['1.*', '7', no], newest: 2}]\n\
