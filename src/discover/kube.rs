@@ -78,6 +78,8 @@ pub struct Scan {
 
 const DECIDE: &str = "if it is an image, add it to extraImages; if not, add it to ignore with a reason";
 
+const OUTSIDE: &str = "belongs to a resource outside of the cluster and is not taken for an image";
+
 /// Objects that lead to charts or images which this program does not follow: group, kind, what stays out.
 const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
     ("helm.toolkit.fluxcd.io", "HelmRelease", "its chart and images are NOT included"),
@@ -334,7 +336,9 @@ impl<'n> Walk<'_, 'n> {
 
     /// Something that a container runs.
     fn certain(&mut self, node: &Node, text: &str) {
-        if text.is_empty() {
+        if self.is_outside() {
+            self.doubt(node, text, OUTSIDE);
+        } else if text.is_empty() {
             self.find(node, format!("{} is empty: something fills it in later", self.shown_path()), DECIDE);
         } else if looks::is_pattern(text) && !is_native(&self.object) {
             self.doubt(node, text, "is a pattern, not an image");
@@ -352,10 +356,9 @@ impl<'n> Walk<'_, 'n> {
                 "belongs to a resource outside of the cluster and is not taken for an image",
             );
         }
-        let broken = text.contains('/') && text.parse::<ImageRef>().is_err() && !text.contains(char::is_whitespace);
         if looks::is_pattern(text) || text.is_empty() {
             self.doubt(node, text, "says no image");
-        } else if looks::placeholder(text).is_some() || broken || looks::complete(text).is_some() {
+        } else if looks::placeholder(text).is_some() || looks::broken(text) || looks::complete(text).is_some() {
             self.certain(node, text);
         } else {
             self.doubt(node, text, "has neither host nor tag and is not taken for an image");
@@ -587,6 +590,10 @@ mod tests {
         for spec in [
             "forProvider: {image: ubuntu-99.04}",
             "forProvider: {image: 'h.example/x:1'}",
+            "forProvider: {template: {containers: [{image: 'h.example/x:1'}]}}",
+            "image: 'https://h.example/logo.png'",
+            "image: /logo.png",
+            "image: Ubuntu 99 LTS",
             "image: ubuntu-99.04",
             "image: ''",
             "image: {repository: org/x}",

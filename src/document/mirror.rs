@@ -42,7 +42,10 @@ use crate::model::{ImageRef, Platform, Repository, Tag};
 /// Kind of the paper.
 pub const KIND: &str = "Mirror";
 
-const FIELDS: [&str; 12] = [
+/// JSON Schema of the paper, for editors. What it cannot say, [`MirrorManifest::read`] checks.
+pub const SCHEMA: &str = include_str!("mirror.schema.json");
+
+const FIELDS: &[&str] = &[
     "apiVersion",
     "kind",
     "images",
@@ -56,6 +59,17 @@ const FIELDS: [&str; 12] = [
     "substitute",
     "ignore",
 ];
+const IMAGE: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
+const ARTIFACT: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list"];
+const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional"];
+const ROOT: &[&str] = &["blueprint", "version"];
+const EXTRA_IMAGE: &[&str] = &["ref", "for"];
+const PLATFORMS: &[&str] = &["only", "digest", "exceptions"];
+const EXCEPTION: &[&str] = &["match", "only", "digest"];
+const PLATFORM_RULE: &[&str] = &["only", "digest"];
+const DESTINATION: &[&str] = &["match", "host", "project", "prefix", "strip"];
+const SUBSTITUTION: &[&str] = &["from", "to"];
+const IGNORE: &[&str] = &["ref", "match", "reason"];
 
 /// Mirror file: `kind: Mirror`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,7 +320,7 @@ impl MirrorManifest {
         let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
         envelope.expect(place, KIND)?;
         let clerk = Clerk::new(place);
-        let read = clerk.form(&node, &FIELDS).map(|form| Self::from_form(envelope, &clerk, &form));
+        let read = clerk.form(&node, FIELDS).map(|form| Self::from_form(envelope, &clerk, &form));
         if clerk.is_content() && read.as_ref().is_some_and(Self::wants_nothing) {
             clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes or extraImages");
         }
@@ -316,9 +330,9 @@ impl MirrorManifest {
     fn from_form(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> Self {
         Self {
             envelope,
-            images: clerk.list(form.get("images"), |node| source(clerk, node, true)),
-            charts: clerk.list(form.get("charts"), |node| source(clerk, node, false)),
-            artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, false)),
+            images: clerk.list(form.get("images"), |node| source(clerk, node, IMAGE)),
+            charts: clerk.list(form.get("charts"), |node| source(clerk, node, ARTIFACT)),
+            artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, ARTIFACT)),
             blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
             kubernetes: clerk
                 .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
@@ -352,13 +366,12 @@ fn reference(clerk: &Clerk<'_>, node: &Node) -> Option<ImageRef> {
     }
 }
 
-fn source(clerk: &Clerk<'_>, node: &Node, platforms: bool) -> Option<Source> {
+fn source(clerk: &Clerk<'_>, node: &Node, known: &[&str]) -> Option<Source> {
     if node.text().is_some() {
         let wish = Wish::Reference(reference(clerk, node)?);
         return Some(Source { line: node.line, wish, platforms: None });
     }
-    let known = ["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
-    let form = clerk.form(node, &known[..known.len() - usize::from(!platforms)])?;
+    let form = clerk.form(node, known)?;
     let platforms = form.get("platforms").map(|node| platform_rule(clerk, node));
     let forms = ["ref", "repository", "list"].map(|name| form.get(name));
     let chosen = ["tags", "semver", "newest"].into_iter().find_map(|name| form.get(name));
@@ -415,7 +428,7 @@ fn tag_wish(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<TagWish> 
 }
 
 fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
-    let form = clerk.form(node, &["catalogue", "artifact", "roots", "all", "conditional"])?;
+    let form = clerk.form(node, BLUEPRINTS)?;
     let (catalogue, artifact) = (form.need_text("catalogue"), form.need_text("artifact"));
     if let Some(template) = &artifact {
         check_template(clerk, node, template);
@@ -454,7 +467,7 @@ fn root(clerk: &Clerk<'_>, node: &Node) -> Option<Root> {
     if node.text().is_some() {
         return Some(Root { line: node.line, blueprint: clerk.text(node)?, version: None });
     }
-    let form = clerk.form(node, &["blueprint", "version"])?;
+    let form = clerk.form(node, ROOT)?;
     Some(Root { line: node.line, blueprint: form.need_text("blueprint")?, version: form.text("version") })
 }
 
@@ -462,7 +475,7 @@ fn extra_image(clerk: &Clerk<'_>, node: &Node) -> Option<ExtraImage> {
     if node.text().is_some() {
         return Some(ExtraImage { line: node.line, reference: reference(clerk, node)?, needed_by: None });
     }
-    let form = clerk.form(node, &["ref", "for"])?;
+    let form = clerk.form(node, EXTRA_IMAGE)?;
     let reference = form.need("ref").and_then(|node| reference(clerk, node));
     Some(ExtraImage { line: node.line, reference: reference?, needed_by: form.text("for") })
 }
@@ -471,10 +484,10 @@ fn platforms(clerk: &Clerk<'_>, node: &Node) -> Option<Platforms> {
     if node.text().is_some() {
         return Some(Platforms { default: platform_rule(clerk, node)?, exceptions: Vec::new() });
     }
-    let form = clerk.form(node, &["only", "digest", "exceptions"])?;
+    let form = clerk.form(node, PLATFORMS)?;
     let default = platform_fields(clerk, node, &form)?;
     let exceptions = clerk.list(form.get("exceptions"), |node| {
-        let form = clerk.form(node, &["match", "only", "digest"])?;
+        let form = clerk.form(node, EXCEPTION)?;
         let pattern = form.need_text("match");
         let rule = platform_fields(clerk, node, &form)?;
         Some(PlatformException { line: node.line, pattern: pattern?, rule })
@@ -487,7 +500,7 @@ fn platform_rule(clerk: &Clerk<'_>, node: &Node) -> Option<PlatformRule> {
     if node.text().is_some() {
         return clerk.word(node, &[("all", ())]).map(|()| PlatformRule::All);
     }
-    let form = clerk.form(node, &["only", "digest"])?;
+    let form = clerk.form(node, PLATFORM_RULE)?;
     form.need("only")?;
     platform_fields(clerk, node, &form)
 }
@@ -523,7 +536,7 @@ fn platform_fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<Pl
 }
 
 fn destination(clerk: &Clerk<'_>, node: &Node) -> Option<DestinationRule> {
-    let form = clerk.form(node, &["match", "host", "project", "prefix", "strip"])?;
+    let form = clerk.form(node, DESTINATION)?;
     let scope = match (form.get("match"), form.get("host")) {
         (Some(pattern), None) => clerk.text(pattern).map(Scope::Pattern),
         (None, Some(host)) => {
@@ -569,7 +582,7 @@ fn check_path(text: &str) -> Result<(), String> {
 }
 
 fn substitution(clerk: &Clerk<'_>, node: &Node) -> Option<Substitution> {
-    let form = clerk.form(node, &["from", "to"])?;
+    let form = clerk.form(node, SUBSTITUTION)?;
     let [from, to] = ["from", "to"].map(|name| form.need(name).and_then(|node| place(clerk, node)));
     Some(Substitution { line: node.line, from: from?, to: to? })
 }
@@ -594,7 +607,7 @@ fn begins_with_host(text: &str) -> bool {
 }
 
 fn ignore(clerk: &Clerk<'_>, node: &Node) -> Option<IgnoreRule> {
-    let form = clerk.form(node, &["ref", "match", "reason"])?;
+    let form = clerk.form(node, IGNORE)?;
     let what = match (form.text("ref"), form.text("match")) {
         (Some(text), None) => Some(Ignored::Text(text)),
         (None, Some(pattern)) => Some(Ignored::Pattern(pattern)),
@@ -632,6 +645,32 @@ mod tests {
         assert_eq!((tags.names[0].as_str(), tags.patterns.len(), tags.newest), ("1.9.4", 1, Some(3)));
         assert_eq!(mirror.blueprints[0].all, All::Listed);
         assert_eq!(mirror.charts[0].wish, Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_schema_knows_the_same_fields() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let fields = |node: &serde_json::Value| {
+            assert_eq!(node["additionalProperties"], false);
+            node["properties"].as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>()
+        };
+        let known = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(fields(&schema), known(FIELDS));
+        for (name, names) in [
+            ("imageSource", IMAGE),
+            ("artifactSource", ARTIFACT),
+            ("blueprints", BLUEPRINTS),
+            ("root", ROOT),
+            ("extraImageOf", EXTRA_IMAGE),
+            ("platforms", PLATFORMS),
+            ("exception", EXCEPTION),
+            ("platformRule", PLATFORM_RULE),
+            ("destination", DESTINATION),
+            ("substitution", SUBSTITUTION),
+            ("ignore", IGNORE),
+        ] {
+            assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
+        }
     }
 
     #[test]
