@@ -217,7 +217,9 @@ impl<'n> Walk<'_, 'n> {
         if matches!(object.kind.as_str(), "CustomResourceDefinition" | "CompositeResourceDefinition") {
             return;
         }
-        if let Some((.., out)) = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind)) {
+        let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind));
+        // Without a spec it is a reference to such an object.
+        if let Some((.., out)) = followed.filter(|_| node.get("spec").is_some()) {
             let what = format!("{} is not resolved by this version: {out}", object.shown());
             self.find(node, what, "name what it installs under blueprints, charts and images");
         }
@@ -253,12 +255,19 @@ impl<'n> Walk<'_, 'n> {
         self.path.truncate(self.path.len() - 2);
     }
 
+    /// What changes images or brings more of them is not applied; silence would pass for "nothing to do".
     fn kustomization(&mut self, node: &'n Node) {
         let spec = node.get("spec").unwrap_or(node);
-        for key in ["images", "helmCharts", "helmChartInflationGenerator"] {
-            if let Some(found) = spec.get(key) {
-                let what = format!("{key} of a kustomization changes what runs and is not applied by this version");
-                self.find(found, what, "name a file with the output of `kustomize build` instead");
+        for entry in spec.entries() {
+            let matters = match entry.key.as_str() {
+                "images" | "helmCharts" | "helmChartInflationGenerator" | "components" => true,
+                "patches" | "patchesStrategicMerge" | "patchesJson6902" => mentions_image(&entry.value),
+                _ => false,
+            };
+            if matters {
+                let what =
+                    format!("{} of a kustomization may change what runs; this version does not apply it", entry.key);
+                self.find(&entry.value, what, "name a file with the output of `kustomize build` instead");
             }
         }
     }
@@ -424,9 +433,8 @@ impl<'n> Walk<'_, 'n> {
         match text.parse() {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let crate::model::reference::ReferenceError { input, why, .. } = error;
-                let meaning = looks::probable_meaning(text);
-                self.scan.errors.push(KubeError::Image { place: self.at(node), text: input, why, meaning });
+                let (place, meaning) = (self.at(node), looks::probable_meaning(text));
+                self.scan.errors.push(KubeError::Image { place, text: error.input, why: error.why, meaning });
                 None
             }
         }
@@ -483,6 +491,15 @@ impl<'n> Walk<'_, 'n> {
 
     fn at(&self, node: &Node) -> String {
         format!("{}:{} {} {}", self.place, node.line, self.object.shown(), self.shown_path())
+    }
+}
+
+fn mentions_image(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Text { text, .. } => text.contains("image"),
+        Value::List(items) => items.iter().any(mentions_image),
+        Value::Map(entries) => entries.iter().any(|entry| entry.key == "image" || mentions_image(&entry.value)),
     }
 }
 
@@ -624,6 +641,8 @@ mod tests {
         }
         let proxy = "apiVersion: v1\nkind: Service\nmetadata: {name: s, annotations: {proxy/image: 'h.example/x:1'}}\n";
         assert_eq!(scan(proxy).doubts.len(), 1);
+        let applied = proxy.replace("proxy/image", "kubectl.kubernetes.io/last-applied-configuration");
+        assert!(scan(&applied).doubts.is_empty());
     }
 
     #[test]
@@ -680,10 +699,13 @@ mod tests {
                 "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r}\nspec: {values: {image: 'x/y:1'}}\n",
                 "NOT included",
             ),
-            ("apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: r}\n", "not resolved"),
+            (
+                "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: r}\nspec: {}\n",
+                "not resolved",
+            ),
             (
                 "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nimages: [{name: x, newTag: y}]\n",
-                "not applied",
+                "does not apply it",
             ),
             (
                 "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: k}\nspec: {images: [{name: x, newTag: y}]}\n",
@@ -695,6 +717,29 @@ mod tests {
             assert!(scan.hits.is_empty() && scan.errors.is_empty(), "{text}");
             assert!(scan.findings.iter().any(|finding| finding.what.contains(said)), "{text} {:?}", scan.findings);
         }
+    }
+
+    #[test]
+    fn patches_count_where_they_speak_of_images() {
+        let patch = |text: &str| {
+            format!(
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches: [{{patch: '{text}'}}]\n"
+            )
+        };
+        assert_eq!(scan(&patch("spec: {image: x}")).findings.len(), 1);
+        assert!(scan(&patch("spec: {replicas: 2}")).findings.is_empty());
+    }
+
+    #[test]
+    fn a_reference_to_a_release_is_no_release() {
+        let reference = "ref: {apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, name: x}";
+        assert!(scan(&custom(reference)).findings.is_empty());
+    }
+
+    #[test]
+    fn an_image_at_the_deepest_nesting_is_found() {
+        let deep = format!("{}containers: [{{image: 'x:1'}}]{}", "a: {".repeat(120), "}".repeat(120));
+        assert_eq!(hits(&custom(&deep)).len(), 1);
     }
 
     #[test]

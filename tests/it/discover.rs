@@ -1,5 +1,10 @@
 //! From mirror files to wanted artifacts: a small world of our own with every trap, and the platform's
 //! catalogue where it lies beside the checkout.
+//!
+//! Out of reach until charts are rendered, and so tested only for being reported: tags that come from a chart's
+//! `appVersion`, suffixes of variants, subcharts that are switched off, overrides that no template reads, images
+//! chosen by the version of Kubernetes or by its API versions, hooks, files that `.helmignore` leaves out.
+//! Dependencies between the releases of a bootstrap kit are another graph and are reported as not followed.
 
 use airlift::discover::{Discovery, Found, PlatformRule, Want, destination, discover};
 use airlift::document::lock::Role;
