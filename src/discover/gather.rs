@@ -5,7 +5,7 @@ use super::closure::{Closed, Closure};
 use super::files::{self, Named};
 use super::mapping::Mapping;
 use super::rules::Rules;
-use super::select::{SelectError, TagSelection, VersionRange, is_moving};
+use super::select::{SelectError, TagSelection, VersionRange};
 use super::{DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
 use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, Wish};
@@ -147,12 +147,9 @@ impl Gather<'_> {
             return;
         }
         let Some(repository) = self.substituted(&reference.repository, &mut cause) else { return };
-        match reference.reference() {
-            Reference::Tag(tag) if reference.tag.is_none() => {
-                cause.notes.push(format!("no tag given: {tag}, a moving tag"));
-            }
-            Reference::Tag(tag) if is_moving(&tag) => cause.notes.push("moving tag".to_owned()),
-            _ => {}
+        // Tags that move are marked where tags are pinned; that there was none is known only here.
+        if let (Reference::Tag(tag), None) = (reference.reference(), &reference.tag) {
+            cause.notes.push(format!("no tag given: {tag}, a moving tag"));
         }
         let platforms = self.platforms(&repository, &cause);
         let Cause { role, why, notes, .. } = cause;
