@@ -11,6 +11,7 @@ use crate::document::form::Clerk;
 use crate::document::yaml::{self, Node, Value};
 use crate::model::Finding;
 use crate::model::evidence::FindingClass;
+use crate::model::fault::printable;
 use std::collections::BTreeMap;
 
 /// API versions that are read.
@@ -86,12 +87,17 @@ pub struct Blueprint {
     pub listed: bool,
     /// What it depends on, in the order of the file.
     pub depends: Vec<Dependency>,
+    /// Registry that the manifest names, where it names one.
+    pub registry: Option<String>,
     /// What a person should know about it.
     pub findings: Vec<Finding>,
 }
 
 /// Blueprints by name; broken ones with their reasons.
 pub type Catalogue = BTreeMap<String, Result<Blueprint, Vec<BlueprintError>>>;
+
+/// A Blueprint, or why it cannot be used.
+type Reading = Result<Blueprint, BlueprintError>;
 
 /// Brings a name to the form in which Blueprints refer to each other.
 pub fn canonical(name: &str) -> String {
@@ -110,7 +116,7 @@ pub fn read(folder: &Named) -> Result<(Catalogue, Vec<Finding>), FileError> {
     if files.is_empty() {
         return Err(FileError::Nothing { place: folder.shown.clone(), endings: "blueprint.yaml".to_owned() });
     }
-    let mut found: BTreeMap<String, Vec<(String, Result<Blueprint, BlueprintError>)>> = BTreeMap::new();
+    let mut found: BTreeMap<String, Vec<(String, Reading)>> = BTreeMap::new();
     let mut findings = Vec::new();
     for file in &files {
         let blueprints = read_file(file);
@@ -125,10 +131,7 @@ pub fn read(folder: &Named) -> Result<(Catalogue, Vec<Finding>), FileError> {
 }
 
 /// Takes the one Blueprint of a name; two are an error that lists both files.
-fn only(
-    name: String,
-    mut found: Vec<(String, Result<Blueprint, BlueprintError>)>,
-) -> Result<Blueprint, Vec<BlueprintError>> {
+fn only(name: String, mut found: Vec<(String, Reading)>) -> Result<Blueprint, Vec<BlueprintError>> {
     if found.len() == 1 {
         return found.remove(0).1.map_err(|error| vec![error]);
     }
@@ -139,7 +142,7 @@ fn only(
 }
 
 /// Reads the Blueprints of a file. A file that does not parse counts as the Blueprint that its folder is called.
-fn read_file(file: &Named) -> Vec<(String, Result<Blueprint, BlueprintError>)> {
+fn read_file(file: &Named) -> Vec<(String, Reading)> {
     let folder = file.parent();
     let fallback = canonical(folder.shown.rsplit('/').next().unwrap_or_default());
     let text = match file.read_text() {
@@ -155,7 +158,8 @@ fn read_file(file: &Named) -> Vec<(String, Result<Blueprint, BlueprintError>)> {
         match document {
             Err(error) => found.push((fallback.clone(), Err(error.into()))),
             Ok(node) if node.get("kind").and_then(Node::text) == Some("Blueprint") => {
-                let name = node.at(&["metadata", "name"]).and_then(Node::text).map_or(fallback.clone(), canonical);
+                let name = node.at(&["metadata", "name"]).and_then(Node::text).map(printable);
+                let name = name.map_or(fallback.clone(), |name| canonical(&name));
                 found.push((name.clone(), blueprint(&node, name, file)));
             }
             Ok(_) => {}
@@ -164,7 +168,7 @@ fn read_file(file: &Named) -> Vec<(String, Result<Blueprint, BlueprintError>)> {
     found
 }
 
-fn blueprint(node: &Node, name: String, file: &Named) -> Result<Blueprint, BlueprintError> {
+fn blueprint(node: &Node, name: String, file: &Named) -> Reading {
     let clerk = Clerk::new(&file.shown);
     check_opening(&clerk, node);
     let spec = node.get("spec");
@@ -185,7 +189,8 @@ fn blueprint(node: &Node, name: String, file: &Named) -> Result<Blueprint, Bluep
     };
     let mut findings = Vec::new();
     let chart = chart(spec, &name, &version, file, &mut findings)?;
-    Ok(Blueprint { name, version, file: file.shown.clone(), chart, listed, depends, findings })
+    let registry = field(&["source", "url"]).and_then(Node::text).map(str::to_owned);
+    Ok(Blueprint { name, version, file: file.shown.clone(), chart, listed, depends, registry, findings })
 }
 
 fn check_opening(clerk: &Clerk<'_>, node: &Node) {
@@ -199,9 +204,20 @@ fn check_opening(clerk: &Clerk<'_>, node: &Node) {
         Some(_) => {}
         None => clerk.note(node, "apiVersion is missing"),
     }
-    if node.at(&["metadata", "name"]).and_then(Node::text).is_none() {
-        clerk.note(node, "metadata.name is missing");
+    match node.at(&["metadata", "name"]) {
+        Some(name) => name_of(clerk, name, "metadata.name").map_or((), drop),
+        None => clerk.note(node, "metadata.name is missing"),
     }
+}
+
+/// Reads the name of a Blueprint and brings it to the common form.
+fn name_of(clerk: &Clerk<'_>, node: &Node, field: &str) -> Option<String> {
+    let text = clerk.text(node)?;
+    if text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.')) {
+        return Some(canonical(&text));
+    }
+    clerk.note(node, format!("{field}: {text:?} is no name: expected lower-case letters, digits, dashes and dots"));
+    None
 }
 
 /// Reads a version or a range, where YAML readers leave its spelling alone.
@@ -237,13 +253,14 @@ fn dependencies(clerk: &Clerk<'_>, node: &Node) -> Vec<Dependency> {
 }
 
 fn dependency(clerk: &Clerk<'_>, node: &Node, field: &str) -> Option<Dependency> {
-    if let Some(name) = node.text() {
-        return Some(Dependency { name: canonical(name), range: None, alias: None, when: None });
+    if node.text().is_some() {
+        return Some(Dependency { name: name_of(clerk, node, field)?, range: None, alias: None, when: None });
     }
-    let Some(name) = node.get("blueprint").and_then(Node::text) else {
+    let Some(name) = node.get("blueprint") else {
         clerk.note(node, format!("{field}: expected a name or a mapping with blueprint, found {}", node.kind()));
         return None;
     };
+    let name = name_of(clerk, name, &format!("{field}.blueprint"))?;
     let range = match node.get("version") {
         None => None,
         Some(version) => {
@@ -252,13 +269,13 @@ fn dependency(clerk: &Clerk<'_>, node: &Node, field: &str) -> Option<Dependency>
             Some(text.parse().map_err(|error| clerk.note(version, format!("{field}: {error}"))).ok()?)
         }
     };
-    let text = |key| node.get(key).and_then(Node::text).map(str::to_owned);
+    let text = |key| node.get(key).and_then(Node::text).map(printable);
     let when = match node.get("when").map(|node| &node.value) {
-        Some(Value::Text { text, .. }) => Some(text.clone()),
+        Some(Value::Text { text, .. }) => Some(printable(text)),
         Some(_) => Some("(a condition that is no text)".to_owned()),
         None => None,
     };
-    Some(Dependency { name: canonical(name), range, alias: text("alias"), when })
+    Some(Dependency { name, range, alias: text("alias"), when })
 }
 
 /// Refuses forms of delivery that are documented but are no chart.

@@ -6,6 +6,7 @@
 use super::select::{Pattern, SelectError};
 use crate::document::PaperError;
 use crate::document::yaml;
+use crate::model::fault::printable;
 use crate::model::limits;
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,12 +22,12 @@ const DEPTH: usize = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// Nothing is there, or it cannot be read.
-    #[error("cannot read {place}")]
+    #[error("cannot read {place}: {cause}")]
     Read {
         /// Path as the person called it.
         place: String,
-        /// Cause.
-        source: std::io::Error,
+        /// What the system said.
+        cause: std::io::Error,
     },
     /// Larger than a paper may be, or no text.
     #[error(transparent)]
@@ -69,7 +70,8 @@ impl Named {
 
     /// Returns what is below this folder under `name`.
     pub fn join(&self, name: &str) -> Self {
-        let shown = if self.shown == "." { name.to_owned() } else { format!("{}/{name}", self.shown) };
+        let safe = if name.contains(char::is_control) { printable(name) } else { name.to_owned() };
+        let shown = if self.shown == "." { safe } else { format!("{}/{safe}", self.shown) };
         Self { shown, path: self.path.join(name) }
     }
 
@@ -81,7 +83,7 @@ impl Named {
 
     /// Reads the file; one byte past the limit is read to tell that it is too long.
     pub fn read(&self) -> Result<Vec<u8>, FileError> {
-        let failed = |source| FileError::Read { place: self.shown.clone(), source };
+        let failed = |cause| FileError::Read { place: self.shown.clone(), cause };
         let mut bytes = Vec::new();
         let file = fs::File::open(&self.path).map_err(failed)?;
         file.take(limits::PAPER_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -129,7 +131,7 @@ pub fn walk(folder: &Named) -> Result<Vec<Named>, FileError> {
 }
 
 fn visit(folder: &Named, depth: usize, seen: &mut BTreeSet<PathBuf>, into: &mut Vec<Named>) -> Result<(), FileError> {
-    let failed = |source| FileError::Read { place: folder.shown.clone(), source };
+    let failed = |cause| FileError::Read { place: folder.shown.clone(), cause };
     if depth > DEPTH || into.len() > FILES {
         return Err(FileError::TooMany { place: folder.shown.clone() });
     }
@@ -146,8 +148,7 @@ fn visit(folder: &Named, depth: usize, seen: &mut BTreeSet<PathBuf>, into: &mut 
     }
     children.sort();
     for child in children {
-        let about =
-            fs::metadata(&child.path).map_err(|source| FileError::Read { place: child.shown.clone(), source })?;
+        let about = fs::metadata(&child.path).map_err(|cause| FileError::Read { place: child.shown.clone(), cause })?;
         if about.is_dir() {
             visit(&child, depth + 1, seen, into)?;
         } else if about.is_file() {

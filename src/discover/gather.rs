@@ -1,14 +1,14 @@
 //! Goes through the sources of a mirror file and gathers what they lead to.
 
-use super::blueprint::{self, Blueprint, Catalogue};
+use super::blueprint::{self, Blueprint, Catalogue, canonical};
 use super::closure::{Closed, Closure};
 use super::files::{self, Named};
 use super::mapping::Mapping;
 use super::rules::Rules;
-use super::select::{SelectError, TagSelection, VersionRange, is_moving};
+use super::select::{SelectError, TagSelection, VersionRange};
 use super::{DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
-use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, TagWish, Wish};
+use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
 use crate::model::{Finding, ImageRef, Reference, Repository};
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,7 +25,8 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
     let rules = Rules::new(mirror);
     let rules =
         rules.map_err(|source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] })?;
-    let mut gather = Gather { place, base, rules, out: Discovery::default(), problems: Vec::new(), doubts: Vec::new() };
+    let mut gather =
+        Gather { mirror, place, base, rules, out: Discovery::default(), problems: Vec::new(), doubts: Vec::new() };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
@@ -47,12 +48,28 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
     for (at, extra) in mirror.extra_images.iter().enumerate() {
         let mut why = vec![format!("{place}: extraImages[{at}]")];
         why.extend(extra.needed_by.iter().map(|by| format!("needed by {by}")));
-        gather.reference(extra.reference.clone(), Role::Image, why, Vec::new(), None);
+        gather.reference(extra.reference.clone(), Cause::new(Role::Image, why));
     }
     gather.finish()
 }
 
+/// Why something is wanted, and how.
+#[derive(Clone)]
+struct Cause<'s> {
+    role: Role,
+    why: Vec<String>,
+    notes: Vec<String>,
+    platforms: Option<&'s PlatformRule>,
+}
+
+impl Cause<'_> {
+    fn new(role: Role, why: Vec<String>) -> Self {
+        Self { role, why, notes: Vec::new(), platforms: None }
+    }
+}
+
 struct Gather<'m> {
+    mirror: &'m MirrorManifest,
     place: &'m str,
     base: &'m Path,
     rules: Rules<'m>,
@@ -67,94 +84,87 @@ impl Gather<'_> {
     }
 
     fn source(&mut self, source: &Source, role: Role, origin: String) {
-        let platforms = source.platforms.as_ref();
+        let cause = Cause { platforms: source.platforms.as_ref(), ..Cause::new(role, vec![origin]) };
         match &source.wish {
-            Wish::Reference(reference) => {
-                self.reference(reference.clone(), role, vec![origin], Vec::new(), platforms);
+            Wish::Reference(reference) => self.reference(reference.clone(), cause),
+            Wish::Tags { repository, tags } => {
+                for name in &tags.names {
+                    let reference = ImageRef { repository: repository.clone(), tag: Some(name.clone()), digest: None };
+                    self.reference(reference, cause.clone());
+                }
+                match TagSelection::new(tags) {
+                    Ok(selection) if !selection.is_empty() => self.tags(repository, selection, cause),
+                    Ok(_) => {}
+                    Err(error) => self.select(source.line, error),
+                }
             }
-            Wish::Tags { repository, tags } => self.tags(source, role, &origin, repository, tags),
             Wish::List(path) => {
                 let file = Named::new(self.base, path);
                 match list::read(&file) {
-                    Ok(listed) => self.listed(listed, &file, role, &origin, platforms),
+                    Ok(listed) => self.listed(listed, &file, &cause),
                     Err(error) => self.problems.push(error.into()),
                 }
             }
         }
     }
 
-    fn listed(
-        &mut self,
-        listed: Vec<list::Listed>,
-        file: &Named,
-        role: Role,
-        origin: &str,
-        platforms: Option<&PlatformRule>,
-    ) {
+    fn listed(&mut self, listed: Vec<list::Listed>, file: &Named, cause: &Cause<'_>) {
         for entry in listed {
             if let Some(again) = entry.again.first() {
                 let place = format!("{}:{again}", file.shown);
                 let what = format!("{} stands in line {} already", entry.reference, entry.line);
                 self.out.findings.push(note(place, what));
             }
-            let why = vec![origin.to_owned(), format!("{}:{}", file.shown, entry.line)];
-            self.reference(entry.reference, role, why, Vec::new(), platforms);
+            let mut cause = cause.clone();
+            cause.why.push(format!("{}:{}", file.shown, entry.line));
+            self.reference(entry.reference, cause);
         }
     }
 
-    fn tags(&mut self, source: &Source, role: Role, origin: &str, repository: &Repository, wish: &TagWish) {
-        let platforms = source.platforms.as_ref();
-        for name in &wish.names {
-            let reference = ImageRef { repository: repository.clone(), tag: Some(name.clone()), digest: None };
-            self.reference(reference, role, vec![origin.to_owned()], Vec::new(), platforms);
-        }
-        if wish.patterns.is_empty() && wish.semver.is_none() && wish.newest.is_none() {
-            return;
-        }
+    fn tags(&mut self, repository: &Repository, selection: TagSelection, mut cause: Cause<'_>) {
+        cause.why.push(format!("{repository} {selection}"));
         if let Some(reason) = self.rules.ignored_repository(repository) {
-            self.out.findings.push(note(origin, format!("{repository} is ignored: {reason}")));
+            let place = cause.why.remove(0);
+            self.out.findings.push(note(place, format!("{repository} is ignored: {reason}")));
             return;
         }
-        let selection = match TagSelection::new(wish) {
-            Ok(selection) => selection,
-            Err(error) => return self.select(source.line, error),
-        };
-        let why = vec![origin.to_owned(), format!("{repository} {selection}")];
-        let Some((repository, notes)) = self.substituted(repository) else { return };
-        let platforms = self.platforms(role, &repository, platforms);
+        let out: Vec<_> = self.rules.ignored_tags(repository);
+        let told =
+            out.iter().map(|(tag, reason)| note(&cause.why[0], format!("{repository}:{tag} is ignored: {reason}")));
+        self.out.findings.extend(told);
+        let selection = selection.without(out.into_iter().map(|(tag, _)| tag));
+        let Some(repository) = self.substituted(repository, &mut cause) else { return };
+        let platforms = self.platforms(&repository, &cause);
+        let Cause { role, why, notes, .. } = cause;
         self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms });
     }
 
     /// Adds one artifact, unless a rule leaves it out.
-    fn reference(
-        &mut self,
-        reference: ImageRef,
-        role: Role,
-        why: Vec<String>,
-        mut notes: Vec<String>,
-        platforms: Option<&PlatformRule>,
-    ) {
+    fn reference(&mut self, reference: ImageRef, mut cause: Cause<'_>) {
         if let Some(reason) = self.rules.ignored_text(&reference.to_string()) {
-            let place = why.last().cloned().unwrap_or_default();
+            let place = cause.why.pop().unwrap_or_default();
             self.out.findings.push(note(place, format!("{reference} is ignored: {reason}")));
             return;
         }
-        let Some((repository, replaced)) = self.substituted(&reference.repository) else { return };
-        notes.extend(replaced);
-        match reference.reference() {
-            Reference::Tag(tag) if reference.tag.is_none() => notes.push(format!("no tag given: {tag}, a moving tag")),
-            Reference::Tag(tag) if is_moving(&tag) => notes.push("moving tag".to_owned()),
-            _ => {}
+        let Some(repository) = self.substituted(&reference.repository, &mut cause) else { return };
+        // Tags that move are marked where tags are pinned; that there was none is known only here.
+        if let (Reference::Tag(tag), None) = (reference.reference(), &reference.tag) {
+            cause.notes.push(format!("no tag given: {tag}, a moving tag"));
         }
-        let platforms = self.platforms(role, &repository, platforms);
+        let platforms = self.platforms(&repository, &cause);
+        let Cause { role, why, notes, .. } = cause;
         let want = Want::Reference(ImageRef { repository, ..reference });
         self.out.found.push(Found { want, role, why, notes, platforms });
     }
 
-    fn substituted(&mut self, repository: &Repository) -> Option<(Repository, Vec<String>)> {
+    /// Returns the repository, or what replaces it; nothing where the new name is none.
+    fn substituted(&mut self, repository: &Repository, cause: &mut Cause<'_>) -> Option<Repository> {
         match self.rules.substitute(repository) {
-            Ok(None) => Some((repository.clone(), Vec::new())),
-            Ok(Some(other)) => Some((other, vec![format!("replaces {repository}")])),
+            Ok(None) => Some(repository.clone()),
+            Ok(Some(other)) => {
+                cause.notes.push(format!("replaces {repository}"));
+                Some(other)
+            }
             Err(source) => {
                 self.problems.push(Problem::Rule { place: self.place.to_owned(), source });
                 None
@@ -163,8 +173,8 @@ impl Gather<'_> {
     }
 
     /// Platforms are a matter of images; everything else is kept as it is.
-    fn platforms(&self, role: Role, repository: &Repository, own: Option<&PlatformRule>) -> PlatformRule {
-        match (role, own) {
+    fn platforms(&self, repository: &Repository, cause: &Cause<'_>) -> PlatformRule {
+        match (cause.role, cause.platforms) {
             (Role::Image, Some(own)) => own.clone(),
             (Role::Image, None) => self.rules.platforms(repository),
             _ => PlatformRule::All,
@@ -238,13 +248,25 @@ impl Gather<'_> {
             let reference = match artifact(blueprint, &source.artifact) {
                 Ok(reference) => reference,
                 Err(problem) => {
-                    self.problems.push(problem);
+                    self.problems.push(*problem);
                     continue;
                 }
             };
+            self.check_registry(blueprint, &reference);
             for need in needs {
-                self.reference(reference.clone(), Role::Blueprint, need.why, need.notes, None);
+                let cause = Cause { notes: need.notes, ..Cause::new(Role::Blueprint, need.why) };
+                self.reference(reference.clone(), cause);
             }
+        }
+    }
+
+    /// A manifest may name a registry of its own; the mirror file decides, and a difference is told.
+    fn check_registry(&mut self, blueprint: &Blueprint, reference: &ImageRef) {
+        let Some(url) = &blueprint.registry else { return };
+        let own = url.strip_prefix("oci://").unwrap_or(url).trim_end_matches('/');
+        if !reference.repository.to_string().starts_with(own) {
+            let what = format!("{}: spec.source.url is {url:?}, the mirror file leads to {reference}", blueprint.name);
+            self.out.findings.push(Finding::warning(FindingClass::Config, &blueprint.file, what));
         }
     }
 
@@ -259,13 +281,14 @@ impl Gather<'_> {
             self.doubts.extend(scan.doubts);
             self.problems.extend(scan.errors.into_iter().map(Problem::from));
             for hit in scan.hits {
-                self.reference(hit.reference, hit.role, vec![origin.to_owned(), hit.place], Vec::new(), None);
+                self.reference(hit.reference, Cause::new(hit.role, vec![origin.to_owned(), hit.place]));
             }
         }
     }
 
     fn finish(mut self) -> Result<Discovery, DiscoverError> {
         self.one_version_each();
+        self.charts_are_not_read();
         let wanted: BTreeSet<ImageRef> = self.out.found.iter().filter_map(one).cloned().collect();
         let open = self.doubts.into_iter().filter(|doubt| doubt.reference.as_ref().is_none_or(|r| !wanted.contains(r)));
         self.out.findings.extend(open.map(|doubt| doubt.finding));
@@ -274,6 +297,29 @@ impl Gather<'_> {
             self.out.findings.push(Finding::warning(FindingClass::Config, place, "nothing met this rule"));
         }
         if self.problems.is_empty() { Ok(self.out) } else { Err(DiscoverError { problems: self.problems }) }
+    }
+
+    /// Charts are carried, but what they run is not read from them; nobody shall believe it is covered.
+    fn charts_are_not_read(&mut self) {
+        let settled = |repository: &Repository| {
+            let name = repository.path().rsplit('/').next().unwrap_or_default();
+            let named = self.mirror.extra_images.iter().filter_map(|extra| extra.needed_by.as_deref());
+            named.into_iter().any(|by| by == name || canonical(by) == name)
+        };
+        let charts = self.out.found.iter().filter(|found| matches!(found.role, Role::Chart | Role::Blueprint));
+        let open: BTreeSet<&Repository> = charts.map(place).filter(|chart| !settled(chart)).collect();
+        if let Some(first) = open.first() {
+            let what = match open.len() {
+                1 => format!("the images that {first} runs are NOT included unless another source names them"),
+                n => format!(
+                    "the images that {first} and {} more charts run are NOT included unless another source \
+                              names them",
+                    n - 1
+                ),
+            };
+            let hint = "name what the rendered charts run under kubernetes or extraImages (with for: CHART)";
+            self.out.findings.push(Finding::warning(FindingClass::Config, self.place, what).with_hint(hint));
+        }
     }
 
     /// A lock holds one version of a Blueprint, also where two catalogues offer it.
@@ -292,6 +338,12 @@ impl Gather<'_> {
     }
 }
 
+fn place(found: &Found) -> &Repository {
+    match &found.want {
+        Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => repository,
+    }
+}
+
 fn one(found: &Found) -> Option<&ImageRef> {
     match &found.want {
         Want::Reference(reference) => Some(reference),
@@ -300,15 +352,13 @@ fn one(found: &Found) -> Option<&ImageRef> {
 }
 
 /// Fills the template with the chart's name and version; `+` cannot stand in a tag and becomes `_`.
-fn artifact(blueprint: &Blueprint, template: &str) -> Result<ImageRef, Problem> {
+fn artifact(blueprint: &Blueprint, template: &str) -> Result<ImageRef, Box<Problem>> {
     let chart = &blueprint.chart;
     let version = chart.version.as_str().replace('+', "_");
     let text = template.replace("{chart}", &chart.name).replace("{version}", &version);
     let text = text.strip_prefix("oci://").unwrap_or(&text).to_owned();
-    text.parse::<ImageRef>().map_err(|error| Problem::Artifact {
-        place: chart.place.clone(),
-        name: blueprint.name.clone(),
-        why: error.to_string(),
-        text,
+    text.parse::<ImageRef>().map_err(|error| {
+        let (place, name) = (chart.place.clone(), blueprint.name.clone());
+        Box::new(Problem::Artifact { place, name, why: error.to_string(), text })
     })
 }

@@ -10,6 +10,7 @@ use super::looks;
 use crate::document::lock::Role;
 use crate::document::yaml::{self, Entry, Node, Value};
 use crate::model::evidence::FindingClass;
+use crate::model::fault::printable;
 use crate::model::{Finding, ImageRef};
 
 /// Why a file of Kubernetes YAML cannot be used.
@@ -77,6 +78,8 @@ pub struct Scan {
 
 const DECIDE: &str = "if it is an image, add it to extraImages; if not, add it to ignore with a reason";
 
+const OUTSIDE: &str = "belongs to a resource outside of the cluster and is not taken for an image";
+
 /// Objects that lead to charts or images which this program does not follow: group, kind, what stays out.
 const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
     ("helm.toolkit.fluxcd.io", "HelmRelease", "its chart and images are NOT included"),
@@ -141,8 +144,8 @@ impl Object {
         let kind = node.get("kind")?.text()?.to_owned();
         let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let named = |key| node.at(&["metadata", key]).and_then(Node::text);
-        let name = named("name").or_else(|| named("generateName")).unwrap_or("(no name)").to_owned();
-        Some(Self { group, kind, name })
+        let name = printable(named("name").or_else(|| named("generateName")).unwrap_or("(no name)"));
+        Some(Self { group, kind: printable(&kind), name })
     }
 
     fn is(&self, group: &str, kind: &str) -> bool {
@@ -214,7 +217,9 @@ impl<'n> Walk<'_, 'n> {
         if matches!(object.kind.as_str(), "CustomResourceDefinition" | "CompositeResourceDefinition") {
             return;
         }
-        if let Some((.., out)) = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind)) {
+        let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind));
+        // Without a spec it is a reference to such an object.
+        if let Some((.., out)) = followed.filter(|_| node.get("spec").is_some()) {
             let what = format!("{} is not resolved by this version: {out}", object.shown());
             self.find(node, what, "name what it installs under blueprints, charts and images");
         }
@@ -250,12 +255,19 @@ impl<'n> Walk<'_, 'n> {
         self.path.truncate(self.path.len() - 2);
     }
 
+    /// What changes images or brings more of them is not applied; silence would pass for "nothing to do".
     fn kustomization(&mut self, node: &'n Node) {
         let spec = node.get("spec").unwrap_or(node);
-        for key in ["images", "helmCharts", "helmChartInflationGenerator"] {
-            if let Some(found) = spec.get(key) {
-                let what = format!("{key} of a kustomization changes what runs and is not applied by this version");
-                self.find(found, what, "name a file with the output of `kustomize build` instead");
+        for entry in spec.entries() {
+            let matters = match entry.key.as_str() {
+                "images" | "helmCharts" | "helmChartInflationGenerator" | "components" => true,
+                "patches" | "patchesStrategicMerge" | "patchesJson6902" => mentions_image(&entry.value),
+                _ => false,
+            };
+            if matters {
+                let what =
+                    format!("{} of a kustomization may change what runs; this version does not apply it", entry.key);
+                self.find(&entry.value, what, "name a file with the output of `kustomize build` instead");
             }
         }
     }
@@ -298,7 +310,8 @@ impl<'n> Walk<'_, 'n> {
         for (at, item) in items.iter().enumerate() {
             self.within(Step::Item(at), |walk| {
                 for entry in item.entries() {
-                    match (entry.key.as_str(), entry.value.text()) {
+                    let empty = (entry.value.value == Value::Null).then_some("");
+                    match (entry.key.as_str(), entry.value.text().or(empty)) {
                         ("image", Some(text)) => {
                             walk.within(Step::Key("image"), |walk| walk.certain(&entry.value, text))
                         }
@@ -332,7 +345,9 @@ impl<'n> Walk<'_, 'n> {
 
     /// Something that a container runs.
     fn certain(&mut self, node: &Node, text: &str) {
-        if text.is_empty() {
+        if self.is_outside() {
+            self.doubt(node, text, OUTSIDE);
+        } else if text.is_empty() {
             self.find(node, format!("{} is empty: something fills it in later", self.shown_path()), DECIDE);
         } else if looks::is_pattern(text) && !is_native(&self.object) {
             self.doubt(node, text, "is a pattern, not an image");
@@ -350,10 +365,9 @@ impl<'n> Walk<'_, 'n> {
                 "belongs to a resource outside of the cluster and is not taken for an image",
             );
         }
-        let broken = text.contains('/') && text.parse::<ImageRef>().is_err() && !text.contains(char::is_whitespace);
         if looks::is_pattern(text) || text.is_empty() {
             self.doubt(node, text, "says no image");
-        } else if looks::placeholder(text).is_some() || broken || looks::complete(text).is_some() {
+        } else if looks::placeholder(text).is_some() || looks::broken(text) || looks::complete(text).is_some() {
             self.certain(node, text);
         } else {
             self.doubt(node, text, "has neither host nor tag and is not taken for an image");
@@ -419,9 +433,8 @@ impl<'n> Walk<'_, 'n> {
         match text.parse() {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let crate::model::reference::ReferenceError { input, why, .. } = error;
-                let meaning = looks::probable_meaning(text);
-                self.scan.errors.push(KubeError::Image { place: self.at(node), text: input, why, meaning });
+                let (place, meaning) = (self.at(node), looks::probable_meaning(text));
+                self.scan.errors.push(KubeError::Image { place, text: error.input, why: error.why, meaning });
                 None
             }
         }
@@ -468,8 +481,8 @@ impl<'n> Walk<'_, 'n> {
         let mut text = String::new();
         for step in &self.path {
             match step {
-                Step::Key(key) if text.is_empty() => text.push_str(key),
-                Step::Key(key) => text.push_str(&format!(".{key}")),
+                Step::Key(key) if text.is_empty() => text.push_str(&printable(key)),
+                Step::Key(key) => text.push_str(&format!(".{}", printable(key))),
                 Step::Item(at) => text.push_str(&format!("[{at}]")),
             }
         }
@@ -481,7 +494,282 @@ impl<'n> Walk<'_, 'n> {
     }
 }
 
+fn mentions_image(node: &Node) -> bool {
+    match &node.value {
+        Value::Null => false,
+        Value::Text { text, .. } => text.contains("image"),
+        Value::List(items) => items.iter().any(mentions_image),
+        Value::Map(entries) => entries.iter().any(|entry| entry.key == "image" || mentions_image(&entry.value)),
+    }
+}
+
 /// Returns whether Kubernetes itself knows the kind, so that its images are images and nothing else.
 fn is_native(object: &Object) -> bool {
     matches!(object.group.as_str(), "" | "apps" | "batch")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn scan(text: &str) -> Scan {
+        parse(text, "x.yaml", &|text| (text == "ignored-1").then(|| "because".to_owned()))
+    }
+
+    fn hits(text: &str) -> Vec<String> {
+        let scan = scan(text);
+        assert!(scan.errors.is_empty(), "{:?}", scan.errors);
+        scan.hits.iter().map(|hit| hit.reference.to_string()).collect()
+    }
+
+    fn custom(spec: &str) -> String {
+        format!("apiVersion: x.example/v1\nkind: Thing\nmetadata: {{name: t}}\nspec:\n  {spec}\n")
+    }
+
+    fn pod(image: &str) -> String {
+        format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec:\n  containers:\n  - image: {image}\n")
+    }
+
+    #[test]
+    fn every_kind_of_workload_gives_its_containers() {
+        let spec = "{initContainers: [{image: 'a:1'}], containers: [{image: 'b:1'}, {image: 'c:1'}], \
+                    ephemeralContainers: [{image: 'd:1'}], volumes: [{name: v, image: {reference: 'e:1', pullPolicy: Always}}]}";
+        let template = format!("{{template: {{metadata: {{labels: {{image: 'no:1'}}}}, spec: {spec}}}}}");
+        for (kind, version, body) in [
+            ("Pod", "v1", spec.to_owned()),
+            ("Deployment", "apps/v1", template.clone()),
+            ("StatefulSet", "apps/v1", template.clone()),
+            ("DaemonSet", "apps/v1", template.clone()),
+            ("ReplicaSet", "apps/v1", template.clone()),
+            ("ReplicationController", "v1", template.clone()),
+            ("Job", "batch/v1", template.clone()),
+            ("CronJob", "batch/v1", format!("{{jobTemplate: {{spec: {template}}}}}")),
+        ] {
+            let text = format!("apiVersion: {version}\nkind: {kind}\nmetadata: {{name: w}}\nspec: {body}\n");
+            let mut found = hits(&text);
+            found.sort();
+            let wanted = ["a", "b", "c", "d", "e"].map(|name| format!("docker.io/library/{name}:1"));
+            assert_eq!(found, wanted, "{kind}");
+        }
+        let text =
+            format!("apiVersion: v1\nkind: PodTemplate\nmetadata: {{name: w}}\n{}\n", &template[1..template.len() - 1]);
+        assert_eq!(hits(&text).len(), 5);
+    }
+
+    #[test]
+    fn lists_and_documents_are_walked_and_places_are_exact() {
+        let text = format!(
+            "---\n# nothing\n---\n{}---# next\napiVersion: v1\nkind: List\nitems:\n- {}",
+            pod("a:1\t"),
+            pod("b:1").replace('\n', "\n  ")
+        );
+        let scan = scan(&text);
+        let places: Vec<&str> = scan.hits.iter().map(|hit| hit.place.as_str()).collect();
+        assert_eq!(
+            places,
+            ["x.yaml:9 Pod/p spec.containers[0].image", "x.yaml:19 Pod/p items[0].spec.containers[0].image"]
+        );
+    }
+
+    #[test]
+    fn nested_objects_and_pod_templates_of_custom_objects_are_found() {
+        let job =
+            "{apiVersion: batch/v1, kind: Job, spec: {template: {spec: {containers: [{image: 'org/tool:1.31'}]}}}}";
+        let text = custom(&format!("resources: [{{base: {{spec: {{forProvider: {{manifest: {job}}}}}}}}}]"));
+        assert_eq!(hits(&text), ["docker.io/org/tool:1.31"]);
+        assert_eq!(
+            hits(&custom("predictor: {podSpec: {containers: [{name: x, image: bare}]}}")),
+            ["docker.io/library/bare"]
+        );
+    }
+
+    #[test]
+    fn fields_of_custom_objects_count_where_they_say_enough() {
+        for (spec, wanted) in [
+            ("image: org/kiosk:1.2", "docker.io/org/kiosk:1.2"),
+            ("imageName: ghcr.io/org/pg:16.3", "ghcr.io/org/pg:16.3"),
+            ("solverImage: quay.io/org/solver:1", "quay.io/org/solver:1"),
+            ("image: {registry: quay.io/, repository: org/x, tag: \"1.10\"}", "quay.io/org/x:1.10"),
+            ("image: {registry: '', repository: org/x, tag: 1.10}", "docker.io/org/x:1.10"),
+            ("image: {repository: h.example/x, version: 'sha256:SUM'}", "h.example/x@sha256:SUM"),
+            ("image: {name: h.example/x, tag: a, digest: 'sha256:SUM'}", "h.example/x:a@sha256:SUM"),
+            ("{image: h.example/repo, tag: v3}", "h.example/repo:v3"),
+            ("runtimes: [{container: {image: 'h.example/r:1'}}]", "h.example/r:1"),
+        ] {
+            let sum = "0".repeat(64);
+            assert_eq!(hits(&custom(&spec.replace("SUM", &sum))), [wanted.replace("SUM", &sum)], "{spec}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_certain_is_reported_and_left_out() {
+        for spec in [
+            "forProvider: {image: ubuntu-99.04}",
+            "forProvider: {image: 'h.example/x:1'}",
+            "forProvider: {template: {containers: [{image: 'h.example/x:1'}]}}",
+            "image: 'https://h.example/logo.png'",
+            "image: /logo.png",
+            "image: Ubuntu 99 LTS",
+            "image: ubuntu-99.04",
+            "image: ''",
+            "image: {repository: org/x}",
+            "image: 'ghcr.io/org/*'",
+            "args: [--solver-image=h.example/x:1]",
+            "env: [{name: HELPER, value: 'h.example/x:1'}]",
+        ] {
+            let scan = scan(&custom(spec));
+            assert!(scan.hits.is_empty() && scan.errors.is_empty(), "{spec}");
+            assert_eq!(scan.doubts.len(), 1, "{spec}");
+            assert!(scan.doubts[0].finding.place.starts_with("x.yaml:5 Thing/t spec."), "{spec}");
+        }
+        let config =
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  c.json: '{\"image\": \"org/x:1\"}'\n";
+        let scan = scan(config);
+        assert_eq!(scan.doubts[0].reference.as_ref().unwrap().to_string(), "docker.io/org/x:1");
+    }
+
+    #[test]
+    fn secrets_annotations_and_states_are_not_taken_for_images() {
+        for text in [
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 'h.example/x:1'}\n",
+            "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {images: [{names: ['h.example/x:1']}]}\n",
+            "apiVersion: v1\nkind: Service\nmetadata: {name: s, labels: {image: 'x:1'}}\n",
+        ] {
+            let scan = scan(text);
+            assert!(scan.hits.is_empty() && scan.doubts.is_empty() && scan.findings.is_empty(), "{text}");
+        }
+        let proxy = "apiVersion: v1\nkind: Service\nmetadata: {name: s, annotations: {proxy/image: 'h.example/x:1'}}\n";
+        assert_eq!(scan(proxy).doubts.len(), 1);
+        let applied = proxy.replace("proxy/image", "kubectl.kubernetes.io/last-applied-configuration");
+        assert!(scan(&applied).doubts.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_taken_from_definitions_of_custom_objects() {
+        for kind in ["CustomResourceDefinition", "CompositeResourceDefinition"] {
+            let text = format!(
+                "apiVersion: apiextensions.k8s.io/v1\nkind: {kind}\nmetadata: {{name: d}}\nspec:\n  image: a/b:1\n  \
+                 containers: [{{image: 'c:1'}}]\n"
+            );
+            let scan = scan(&text);
+            assert!(scan.hits.is_empty() && scan.doubts.is_empty() && scan.errors.is_empty());
+        }
+    }
+
+    #[test]
+    fn broken_references_are_errors_with_place_and_probable_meaning() {
+        let all = format!(
+            "{}---\n{}---\n{}",
+            pod("press//kiosk:1.2"),
+            custom("image: press//kiosk:1.2"),
+            pod("${REGISTRY}/x:1")
+        );
+        let errors: Vec<String> = scan(&all).errors.iter().map(ToString::to_string).collect();
+        assert_eq!(errors.len(), 3, "{errors:?}");
+        assert!(
+            errors[0].starts_with("x.yaml:6 Pod/p spec.containers[0].image: \"press//kiosk:1.2\""),
+            "{}",
+            errors[0]
+        );
+        assert!(errors[0].contains("probably a registry that ends in / was joined"), "{}", errors[0]);
+        assert!(errors[2].contains("${REGISTRY}"), "{}", errors[2]);
+    }
+
+    #[test]
+    fn a_doubled_host_is_a_warning() {
+        let scan = scan(&pod("registry.example.org/registry.example.org/kiosk:1"));
+        assert_eq!(scan.hits.len(), 1);
+        assert!(scan.findings[0].what.contains("repeats its host"));
+    }
+
+    #[test]
+    fn an_ignored_text_is_reported_with_its_reason() {
+        for text in [pod("ignored-1"), custom("image: ignored-1")] {
+            let scan = scan(&text);
+            assert!(scan.hits.is_empty() && scan.doubts.is_empty() && scan.errors.is_empty());
+            assert!(scan.findings[0].what.contains("because"));
+        }
+    }
+
+    #[test]
+    fn what_is_not_followed_is_said_aloud() {
+        for (text, said) in [
+            (
+                "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: r}\nspec: {values: {image: 'x/y:1'}}\n",
+                "NOT included",
+            ),
+            (
+                "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: r}\nspec: {}\n",
+                "not resolved",
+            ),
+            (
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nimages: [{name: x, newTag: y}]\n",
+                "does not apply it",
+            ),
+            (
+                "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: k}\nspec: {images: [{name: x, newTag: y}]}\n",
+                "not resolved",
+            ),
+            ("replicaCount: 1\nimage: {repository: x, tag: y}\n", "no Kubernetes object"),
+        ] {
+            let scan = scan(text);
+            assert!(scan.hits.is_empty() && scan.errors.is_empty(), "{text}");
+            assert!(scan.findings.iter().any(|finding| finding.what.contains(said)), "{text} {:?}", scan.findings);
+        }
+    }
+
+    #[test]
+    fn patches_count_where_they_speak_of_images() {
+        let patch = |text: &str| {
+            format!(
+                "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\npatches: [{{patch: '{text}'}}]\n"
+            )
+        };
+        assert_eq!(scan(&patch("spec: {image: x}")).findings.len(), 1);
+        assert!(scan(&patch("spec: {replicas: 2}")).findings.is_empty());
+    }
+
+    #[test]
+    fn a_reference_to_a_release_is_no_release() {
+        let reference = "ref: {apiVersion: helm.toolkit.fluxcd.io/v2, kind: HelmRelease, name: x}";
+        assert!(scan(&custom(reference)).findings.is_empty());
+    }
+
+    #[test]
+    fn an_image_at_the_deepest_nesting_is_found() {
+        let deep = format!("{}containers: [{{image: 'x:1'}}]{}", "a: {".repeat(120), "}".repeat(120));
+        assert_eq!(hits(&custom(&deep)).len(), 1);
+    }
+
+    #[test]
+    fn a_package_is_an_artifact_whose_images_are_not_known() {
+        let scan = scan(
+            "apiVersion: pkg.crossplane.io/v1\nkind: Provider\nmetadata: {name: p}\nspec:\n  package: x.example/org/p:v1\n",
+        );
+        assert_eq!(
+            (scan.hits[0].role, scan.hits[0].place.as_str()),
+            (Role::Artifact, "x.yaml:5 Provider/p spec.package")
+        );
+        assert!(scan.findings[0].what.contains("NOT included"));
+    }
+
+    #[test]
+    fn a_template_that_is_not_rendered_is_called_one() {
+        let scan = scan("{{- if .Values.x }}\napiVersion: v1\n{{- end }}\n");
+        assert_eq!(scan.errors.len(), 1);
+        assert!(scan.findings[0].what.contains("Helm template"));
+        assert!(matches!(
+            parse(&pod("'{{ .Values.image }}'"), "x", &|_| None).errors[0],
+            KubeError::Placeholder { .. }
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_looked_through_without_a_panic(text in "[-{}\\[\\]:,a-c image/\\n#&*'\"]{0,80}") {
+            let _ = scan(&text);
+            let _ = scan(&custom(&text));
+        }
+    }
 }

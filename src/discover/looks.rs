@@ -41,6 +41,12 @@ pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '!', '|', '<', '>'])
 }
 
+/// Returns whether a text was meant to be a reference and is none. A URL or the path of a picture was not.
+pub fn broken(text: &str) -> bool {
+    let meant = text.contains('/') && (text.contains("//") || text.contains(':'));
+    meant && !text.contains("://") && !text.contains(char::is_whitespace) && text.parse::<ImageRef>().is_err()
+}
+
 /// Says what a text that is no reference probably means.
 pub fn probable_meaning(text: &str) -> &'static str {
     if text.trim() != text || text.contains(char::is_whitespace) {

@@ -2,7 +2,7 @@
 
 use super::select::{Pattern, SelectError};
 use crate::document::mirror::{Ignored, MirrorManifest, PlatformRule};
-use crate::model::{ImageRef, Repository};
+use crate::model::{ImageRef, Repository, Tag};
 use std::cell::Cell;
 
 /// Why a rule cannot be used.
@@ -74,6 +74,21 @@ impl<'m> Rules<'m> {
     /// Returns why a repository is left out as a whole, where a rule says so.
     pub fn ignored_repository(&self, repository: &Repository) -> Option<&str> {
         self.ignored(&repository.to_string(), Some(repository))
+    }
+
+    /// Returns the tags of a repository that rules leave out by name, each with the reason.
+    pub fn ignored_tags(&self, repository: &Repository) -> Vec<(Tag, &str)> {
+        let tag = |rule: &Ignore| {
+            let reference: ImageRef = rule.text.as_ref()?.parse().ok()?;
+            reference.tag.filter(|_| reference.digest.is_none() && reference.repository == *repository)
+        };
+        let rules = self.ignore.iter().filter_map(|rule| Some((rule, tag(rule)?)));
+        rules
+            .map(|(rule, tag)| {
+                rule.used.set(true);
+                (tag, rule.reason.as_str())
+            })
+            .collect()
     }
 
     fn ignored(&self, text: &str, repository: Option<&Repository>) -> Option<&str> {

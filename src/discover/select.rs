@@ -165,6 +165,7 @@ pub struct TagSelection {
     patterns: Vec<(String, Pattern)>,
     range: Option<VersionRange>,
     newest: Option<usize>,
+    except: BTreeSet<Tag>,
 }
 
 impl TagSelection {
@@ -175,7 +176,20 @@ impl TagSelection {
             patterns: wish.patterns.iter().map(pattern).collect::<Result<_, SelectError>>()?,
             range: wish.semver.as_deref().map(str::parse).transpose()?,
             newest: wish.newest,
+            except: BTreeSet::new(),
         })
+    }
+
+    /// Leaves out some tags, whatever else is said.
+    #[must_use]
+    pub fn without(mut self, tags: impl IntoIterator<Item = Tag>) -> Self {
+        self.except.extend(tags);
+        self
+    }
+
+    /// Returns whether nothing is selected: the wish has names only.
+    pub const fn is_empty(&self) -> bool {
+        self.patterns.is_empty() && self.range.is_none() && self.newest.is_none()
     }
 
     /// Returns the tags that are wanted, versions first and descending, then the others by name.
@@ -184,7 +198,7 @@ impl TagSelection {
     /// count. With a range or a number only versions count. Pre-releases count where the range names one, and
     /// with a number alone where a pattern that they fit has a dash.
     pub fn select(&self, tags: &[Tag]) -> Vec<Tag> {
-        let tags: BTreeSet<&Tag> = tags.iter().filter(|tag| !is_derived(tag)).collect();
+        let tags: BTreeSet<&Tag> = tags.iter().filter(|tag| !is_derived(tag) && !self.except.contains(tag)).collect();
         let versions = versions(&tags);
         let mut chosen: Vec<&Tag> = tags.into_iter().filter(|tag| self.wants(tag, versions.get(tag))).collect();
         chosen.sort_by_key(|tag| (Reverse(versions.get(tag).map(|version| &version.number)), *tag));
@@ -371,6 +385,13 @@ mod tests {
         assert_eq!(select(&[], Some(">=1.8 <1.10"), Some(9), from), "1.9.0 1.8.0");
         assert_eq!(select(&["v*"], Some("^1"), None, from), "v1.10.0");
         assert_eq!(select(&[], Some("^2.0.0-rc.0"), None, from), "2.0.0-rc.1");
+    }
+
+    #[test]
+    fn tags_that_are_left_out_do_not_count_towards_the_newest() {
+        let wish = TagWish { newest: Some(1), ..TagWish::default() };
+        let selection = TagSelection::new(&wish).unwrap().without(tags("1.10.0"));
+        assert_eq!(selection.select(&tags("1.10.0 1.9.0 1.8.0")), tags("1.9.0"));
     }
 
     #[test]

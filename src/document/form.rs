@@ -38,6 +38,11 @@ impl<'p> Clerk<'p> {
         self.mistakes.borrow_mut().push(PaperError::Syntax { place: self.place.to_owned(), line, column, why });
     }
 
+    /// Returns whether no mistake was noted so far.
+    pub fn is_content(&self) -> bool {
+        self.mistakes.borrow().is_empty()
+    }
+
     /// Returns `value` when no mistake was noted.
     pub fn finish<T>(self, value: T) -> Result<T, PaperError> {
         let mut mistakes = self.mistakes.into_inner();
@@ -68,12 +73,12 @@ impl<'p> Clerk<'p> {
     }
 
     /// Reads a list, one item at a time; an item that is wrong is noted and left out.
-    pub fn list<T>(&self, node: Option<&Node>, mut read: impl FnMut(&Node) -> Option<T>) -> Vec<T> {
+    pub fn list<T>(&self, node: Option<&Node>, read: impl FnMut(&Node) -> Option<T>) -> Vec<T> {
         let Some(node) = node else { return Vec::new() };
         if !matches!(node.value, Value::List(_)) {
             self.note(node, format!("expected a list, found {}", node.kind()));
         }
-        node.items().iter().filter_map(|item| read(item)).collect()
+        node.items().iter().filter_map(read).collect()
     }
 
     /// Reads a text.

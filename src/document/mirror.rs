@@ -42,7 +42,10 @@ use crate::model::{ImageRef, Platform, Repository, Tag};
 /// Kind of the paper.
 pub const KIND: &str = "Mirror";
 
-const FIELDS: [&str; 12] = [
+/// JSON Schema of the paper, for editors. What it cannot say, [`MirrorManifest::read`] checks.
+pub const SCHEMA: &str = include_str!("mirror.schema.json");
+
+const FIELDS: &[&str] = &[
     "apiVersion",
     "kind",
     "images",
@@ -56,6 +59,17 @@ const FIELDS: [&str; 12] = [
     "substitute",
     "ignore",
 ];
+const IMAGE: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
+const ARTIFACT: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list"];
+const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional"];
+const ROOT: &[&str] = &["blueprint", "version"];
+const EXTRA_IMAGE: &[&str] = &["ref", "for"];
+const PLATFORMS: &[&str] = &["only", "digest", "exceptions"];
+const EXCEPTION: &[&str] = &["match", "only", "digest"];
+const PLATFORM_RULE: &[&str] = &["only", "digest"];
+const DESTINATION: &[&str] = &["match", "host", "project", "prefix", "strip"];
+const SUBSTITUTION: &[&str] = &["from", "to"];
+const IGNORE: &[&str] = &["ref", "match", "reason"];
 
 /// Mirror file: `kind: Mirror`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,8 +320,8 @@ impl MirrorManifest {
         let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
         envelope.expect(place, KIND)?;
         let clerk = Clerk::new(place);
-        let read = clerk.form(&node, &FIELDS).map(|form| Self::from_form(envelope, &clerk, &form));
-        if read.as_ref().is_some_and(Self::wants_nothing) {
+        let read = clerk.form(&node, FIELDS).map(|form| Self::from_form(envelope, &clerk, &form));
+        if clerk.is_content() && read.as_ref().is_some_and(Self::wants_nothing) {
             clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes or extraImages");
         }
         clerk.finish(read.unwrap_or_default())
@@ -316,9 +330,9 @@ impl MirrorManifest {
     fn from_form(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> Self {
         Self {
             envelope,
-            images: clerk.list(form.get("images"), |node| source(clerk, node, true)),
-            charts: clerk.list(form.get("charts"), |node| source(clerk, node, false)),
-            artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, false)),
+            images: clerk.list(form.get("images"), |node| source(clerk, node, IMAGE)),
+            charts: clerk.list(form.get("charts"), |node| source(clerk, node, ARTIFACT)),
+            artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, ARTIFACT)),
             blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
             kubernetes: clerk
                 .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
@@ -352,13 +366,12 @@ fn reference(clerk: &Clerk<'_>, node: &Node) -> Option<ImageRef> {
     }
 }
 
-fn source(clerk: &Clerk<'_>, node: &Node, platforms: bool) -> Option<Source> {
+fn source(clerk: &Clerk<'_>, node: &Node, known: &[&str]) -> Option<Source> {
     if node.text().is_some() {
         let wish = Wish::Reference(reference(clerk, node)?);
         return Some(Source { line: node.line, wish, platforms: None });
     }
-    let known = ["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
-    let form = clerk.form(node, &known[..known.len() - usize::from(!platforms)])?;
+    let form = clerk.form(node, known)?;
     let platforms = form.get("platforms").map(|node| platform_rule(clerk, node));
     let forms = ["ref", "repository", "list"].map(|name| form.get(name));
     let chosen = ["tags", "semver", "newest"].into_iter().find_map(|name| form.get(name));
@@ -415,7 +428,7 @@ fn tag_wish(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<TagWish> 
 }
 
 fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
-    let form = clerk.form(node, &["catalogue", "artifact", "roots", "all", "conditional"])?;
+    let form = clerk.form(node, BLUEPRINTS)?;
     let (catalogue, artifact) = (form.need_text("catalogue"), form.need_text("artifact"));
     if let Some(template) = &artifact {
         check_template(clerk, node, template);
@@ -454,7 +467,7 @@ fn root(clerk: &Clerk<'_>, node: &Node) -> Option<Root> {
     if node.text().is_some() {
         return Some(Root { line: node.line, blueprint: clerk.text(node)?, version: None });
     }
-    let form = clerk.form(node, &["blueprint", "version"])?;
+    let form = clerk.form(node, ROOT)?;
     Some(Root { line: node.line, blueprint: form.need_text("blueprint")?, version: form.text("version") })
 }
 
@@ -462,7 +475,7 @@ fn extra_image(clerk: &Clerk<'_>, node: &Node) -> Option<ExtraImage> {
     if node.text().is_some() {
         return Some(ExtraImage { line: node.line, reference: reference(clerk, node)?, needed_by: None });
     }
-    let form = clerk.form(node, &["ref", "for"])?;
+    let form = clerk.form(node, EXTRA_IMAGE)?;
     let reference = form.need("ref").and_then(|node| reference(clerk, node));
     Some(ExtraImage { line: node.line, reference: reference?, needed_by: form.text("for") })
 }
@@ -471,10 +484,10 @@ fn platforms(clerk: &Clerk<'_>, node: &Node) -> Option<Platforms> {
     if node.text().is_some() {
         return Some(Platforms { default: platform_rule(clerk, node)?, exceptions: Vec::new() });
     }
-    let form = clerk.form(node, &["only", "digest", "exceptions"])?;
+    let form = clerk.form(node, PLATFORMS)?;
     let default = platform_fields(clerk, node, &form)?;
     let exceptions = clerk.list(form.get("exceptions"), |node| {
-        let form = clerk.form(node, &["match", "only", "digest"])?;
+        let form = clerk.form(node, EXCEPTION)?;
         let pattern = form.need_text("match");
         let rule = platform_fields(clerk, node, &form)?;
         Some(PlatformException { line: node.line, pattern: pattern?, rule })
@@ -487,7 +500,7 @@ fn platform_rule(clerk: &Clerk<'_>, node: &Node) -> Option<PlatformRule> {
     if node.text().is_some() {
         return clerk.word(node, &[("all", ())]).map(|()| PlatformRule::All);
     }
-    let form = clerk.form(node, &["only", "digest"])?;
+    let form = clerk.form(node, PLATFORM_RULE)?;
     form.need("only")?;
     platform_fields(clerk, node, &form)
 }
@@ -523,7 +536,7 @@ fn platform_fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<Pl
 }
 
 fn destination(clerk: &Clerk<'_>, node: &Node) -> Option<DestinationRule> {
-    let form = clerk.form(node, &["match", "host", "project", "prefix", "strip"])?;
+    let form = clerk.form(node, DESTINATION)?;
     let scope = match (form.get("match"), form.get("host")) {
         (Some(pattern), None) => clerk.text(pattern).map(Scope::Pattern),
         (None, Some(host)) => {
@@ -569,7 +582,7 @@ fn check_path(text: &str) -> Result<(), String> {
 }
 
 fn substitution(clerk: &Clerk<'_>, node: &Node) -> Option<Substitution> {
-    let form = clerk.form(node, &["from", "to"])?;
+    let form = clerk.form(node, SUBSTITUTION)?;
     let [from, to] = ["from", "to"].map(|name| form.need(name).and_then(|node| place(clerk, node)));
     Some(Substitution { line: node.line, from: from?, to: to? })
 }
@@ -582,15 +595,19 @@ fn place(clerk: &Clerk<'_>, node: &Node) -> Option<String> {
         None => check_host(text).map_err(|(_, why)| why.to_owned()),
     };
     match node.text() {
-        Some(text) if text.split('/').next().is_some_and(|host| host.contains(['.', ':'])) => {
-            checked(clerk, node, check)
-        }
+        Some(text) if begins_with_host(text) => checked(clerk, node, check),
         _ => repository(clerk, node).map(|repository| repository.to_string()),
     }
 }
 
+fn begins_with_host(text: &str) -> bool {
+    let (first, more) = text.split_once('/').map_or((text, false), |(first, _)| (first, true));
+    let name = first.rsplit_once(':').map_or(first, |(name, _)| name);
+    name.contains('.') || name == "localhost" || (more && first.contains(':'))
+}
+
 fn ignore(clerk: &Clerk<'_>, node: &Node) -> Option<IgnoreRule> {
-    let form = clerk.form(node, &["ref", "match", "reason"])?;
+    let form = clerk.form(node, IGNORE)?;
     let what = match (form.text("ref"), form.text("match")) {
         (Some(text), None) => Some(Ignored::Text(text)),
         (None, Some(pattern)) => Some(Ignored::Pattern(pattern)),
@@ -601,4 +618,158 @@ fn ignore(clerk: &Clerk<'_>, node: &Node) -> Option<IgnoreRule> {
     };
     let reason = form.need_text("reason");
     Some(IgnoreRule { line: node.line, what: what?, reason: reason? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(body: &str) -> Result<MirrorManifest, String> {
+        let text = format!("apiVersion: airlift/v1alpha1\nkind: Mirror\n{body}\n");
+        MirrorManifest::read(text.as_bytes(), "mirror.yaml").map_err(|e| e.to_string())
+    }
+
+    fn good(body: &str) -> MirrorManifest {
+        read(body).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn the_example_in_the_module_documentation_is_read() {
+        let source = include_str!("mirror.rs");
+        let lines = source.lines().skip_while(|l| *l != "//! ```yaml").skip(1).take_while(|l| *l != "//! ```");
+        let text: String = lines.map(|l| format!("{}\n", l.trim_start_matches("//! "))).collect();
+        let mirror = MirrorManifest::read(text.as_bytes(), "doc").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!((mirror.images.len(), mirror.blueprints[0].roots.len(), mirror.destinations.len()), (4, 2, 2));
+        let Wish::Tags { tags, .. } = &mirror.images[2].wish else { panic!() };
+        assert_eq!((tags.names[0].as_str(), tags.patterns.len(), tags.newest), ("1.9.4", 1, Some(3)));
+        assert_eq!(mirror.blueprints[0].all, All::Listed);
+        assert_eq!(mirror.charts[0].wish, Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn the_schema_knows_the_same_fields() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let fields = |node: &serde_json::Value| {
+            assert_eq!(node["additionalProperties"], false);
+            node["properties"].as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>()
+        };
+        let known = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(fields(&schema), known(FIELDS));
+        for (name, names) in [
+            ("imageSource", IMAGE),
+            ("artifactSource", ARTIFACT),
+            ("blueprints", BLUEPRINTS),
+            ("root", ROOT),
+            ("extraImageOf", EXTRA_IMAGE),
+            ("platforms", PLATFORMS),
+            ("exception", EXCEPTION),
+            ("platformRule", PLATFORM_RULE),
+            ("destination", DESTINATION),
+            ("substitution", SUBSTITUTION),
+            ("ignore", IGNORE),
+        ] {
+            assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
+        }
+    }
+
+    #[test]
+    fn tags_keep_their_spelling() {
+        let mirror = good("images:\n- {repository: nginx, tags: [1.10, no, 007, 1e3]}");
+        let Wish::Tags { repository, tags } = &mirror.images[0].wish else { panic!() };
+        assert_eq!(repository.to_string(), "docker.io/library/nginx");
+        assert_eq!(tags.names.iter().map(Tag::as_str).collect::<Vec<_>>(), ["1.10", "no", "007", "1e3"]);
+    }
+
+    #[test]
+    fn unknown_fields_are_refused_at_every_level_with_place_and_nearest_name() {
+        for (body, said) in [
+            ("imgaes: [x]\nimages: [x]", "mirror.yaml:3:1: unknown field \"imgaes\"; did you mean \"images\"?"),
+            ("images: [{repositroy: x, tags: y}]", "3:11: unknown field \"repositroy\"; did you mean \"repository\"?"),
+            ("charts: [{ref: x, platforms: all}]", "3:19: unknown field \"platforms\""),
+            ("images: [x]\nplatforms: {onyl: linux/amd64}", "did you mean \"only\"?"),
+            ("images: [x]\ndestinations: [{hots: x}]", "did you mean \"host\"?"),
+            ("images: [x]\nignore: [{ref: x, reasons: y}]", "did you mean \"reason\"?"),
+            ("blueprints: [{catalog: x}]", "did you mean \"catalogue\"?"),
+            ("extraImages: [{reff: x}]", "did you mean \"ref\"?"),
+        ] {
+            let error = read(body).expect_err(body);
+            assert!(error.contains(said), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for (body, said) in [
+            ("", "nothing is wanted"),
+            ("images: []", "nothing is wanted"),
+            ("images: nginx", "expected a list, found a text"),
+            ("images: [Nginx]", "lower case"),
+            ("images: ['http://x/y']", "scheme"),
+            ("images: [{}]", "exactly one of ref, repository and list"),
+            ("images: [{ref: x, list: y}]", "exactly one of"),
+            ("images: [{ref: x, newest: 2}]", "belong to a repository"),
+            ("images: [{repository: x}]", "needs tags, semver or newest"),
+            ("images: [{repository: 'x:1', tags: y}]", "a repository has no tag"),
+            ("images: [{repository: x, newest: 0}]", "at least 1"),
+            ("images: [{repository: x, newest: many}]", "invalid digit"),
+            ("images: [{repository: x, tags: ['-a']}]", "a tag begins"),
+            ("images: [{ref: x, platforms: some}]", "none of: all"),
+            ("images: [{ref: x, platforms: {digest: single}}]", "\"only\" is missing"),
+            ("images: [x]\nplatforms: {only: linux/amd64}", "digest is missing"),
+            ("images: [x]\nplatforms: {digest: single}", "only is missing"),
+            ("images: [x]\nplatforms: {only: [linux/amd64, linux/arm64], digest: single}", "name one, or say rewrite"),
+            ("images: [x]\nplatforms: {only: amd64, digest: single}", "os/architecture"),
+            ("images: [x]\nplatforms: {only: [], digest: rewrite}", "os/architecture"),
+            ("images: [x]\nplatforms: {only: linux/amd64, digest: both}", "none of: single, rewrite"),
+            ("images: [x]\ndestinations: [{match: x, host: y, project: z}]", "exactly one of match and host"),
+            ("images: [x]\ndestinations: [{host: y.example}]", "changes nothing"),
+            ("images: [x]\ndestinations: [{host: y.example, project: a/b}]", "is one part"),
+            ("images: [x]\ndestinations: [{host: y.example, project: ../b}]", "\"../b\""),
+            ("images: [x]\ndestinations: [{host: 'y/z', project: b}]", "\"y/z\""),
+            ("images: [x]\nsubstitute: [{from: x}]", "\"to\" is missing"),
+            ("images: [x]\nsubstitute: [{from: 'x:1', to: y}]", "has no tag"),
+            ("images: [x]\nignore: [{ref: x}]", "\"reason\" is missing"),
+            ("images: [x]\nignore: [{reason: x}]", "exactly one of ref and match"),
+            ("blueprints: [{catalogue: x, artifact: 'h.example/{chart}', roots: [a]}]", "needs both"),
+            ("blueprints: [{catalogue: x, artifact: 'H/{chart}:{version}{x}', roots: [a]}]", "no image reference"),
+            ("blueprints: [{catalogue: x, artifact: 'h.example/{chart}:{version}'}]", "which Blueprints are wanted"),
+            (
+                "blueprints: [{catalogue: x, artifact: 'h.example/{chart}:{version}', all: some}]",
+                "none of: true, listed",
+            ),
+            ("blueprints: [{artifact: 'h.example/{chart}:{version}', roots: [a]}]", "\"catalogue\" is missing"),
+            ("images: [x]\nimages: [y]", "a second time"),
+            ("images: [x]\n---\nimages: [y]", "second document"),
+        ] {
+            let error = read(body).expect_err(body);
+            assert!(error.contains(said), "{body}: {error}");
+            assert!(error.contains("mirror.yaml:"), "{error}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_named_in_one_run() {
+        let error = read("images: [A, b, {ref: C}]\nkubernetes: [[x]]\nwhat: 1").unwrap_err();
+        assert!(error.starts_with("4 mistakes\n  mirror.yaml:3:10: "), "{error}");
+        let list = format!("images:\n{}", "- NO\n".repeat(300));
+        assert!(read(&list).unwrap_err().ends_with("and 200 more"));
+    }
+
+    #[test]
+    fn other_papers_and_later_versions_have_their_own_errors() {
+        let paper = |text: &str| MirrorManifest::read(text.as_bytes(), "m");
+        assert!(matches!(paper("apiVersion: airlift/v1alpha1\nkind: Lock\n"), Err(PaperError::Kind { .. })));
+        assert!(matches!(paper("apiVersion: airlift/v9\nkind: Mirror\nnew: 1\n"), Err(PaperError::Version { .. })));
+        assert!(matches!(paper(""), Err(PaperError::Kind { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_a_panic(body in "[-a-z:{}\\[\\], \\n'\"*]{0,80}") {
+            let _ = read(&body);
+            let _ = read(&format!("images: [{{repository: x, tags: [{body}]}}]"));
+            let _ = read(&format!("platforms: {{{body}}}\nimages: [x]"));
+        }
+    }
 }

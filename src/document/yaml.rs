@@ -141,7 +141,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, PaperErr
 /// Reads the one document of `text`, which a person calls `place`. An empty file gives a null node.
 pub fn document(text: &str, place: &str) -> Result<Node, PaperError> {
     let mut documents = documents(text, place)?;
-    let first = documents.next().unwrap_or_else(|| Ok(Node { line: 1, column: 1, value: Value::Null }))?;
+    let first = documents.next().unwrap_or(Ok(Node { line: 1, column: 1, value: Value::Null }))?;
     match documents.next() {
         None => Ok(first),
         Some(Err(error)) => Err(error),
@@ -202,7 +202,7 @@ pub fn with_separators(text: &str) -> Cow<'_, str> {
 pub fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let name = name.to_lowercase();
     let near = |known: &&'k str| (distance(&name, &known.to_lowercase()), *known);
-    let (steps, best) = known.iter().map(|k| near(k)).min()?;
+    let (steps, best) = known.iter().map(near).min()?;
     (steps <= 2.max(best.len() / 3) && steps < best.len()).then_some(best)
 }
 
