@@ -13,9 +13,8 @@ set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly repository=$PWD
-readonly required=${AIRLIFT_REQUIRE_REAL_PARTS:-0}
 export COSIGN_PASSWORD=real-parts AIRLIFT_KEY_PASSWORD=real-parts
-pattern='' keep=no pids=() passes=0 failures=0 skips=0
+pattern='' keep=no
 
 for argument in "$@"; do
   case "$argument" in
@@ -31,90 +30,11 @@ done
 program_under_test=${AIRLIFT:-$repository/target/release/airlift}
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet || exit 1
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/airlift-real-parts.XXXXXX")
-readonly work
-# Programs under test must not meet the settings of the person who runs them.
-export HOME=$work/home XDG_CONFIG_HOME=$work/home/config XDG_RUNTIME_DIR=$work/home/run XDG_CACHE_HOME=$work/home/cache
-export DOCKER_CONFIG=$work/home/docker
-
-finish() {
-  local pid
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-  for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null; done
-  if [[ $keep == yes ]]; then echo "kept: $work"; else rm -rf "$work"; fi
-}
-trap finish EXIT
-trap 'exit 130' INT TERM
+# shellcheck source=scripts/cases.sh
+source scripts/cases.sh
+open_work_folder airlift-real-parts
 
 # --- tools of the cases ------------------------------------------------------------------------------------------
-
-# run_case NAME FUNCTION PROGRAM...: runs a case in a shell of its own and prints one line about it.
-run_case() {
-  local name=$1 function=$2 began=$SECONDS log="$work/logs/$2" missing=() program code
-  shift 2
-  [[ -z $pattern || $name =~ $pattern || $function =~ $pattern ]] || return 0
-  for program in "$@"; do [[ -n $(type -P "$program") ]] || missing+=("$program"); done
-  if ((${#missing[@]})); then
-    line SKIPPED "$began" "$name (not installed: ${missing[*]})"
-    skips=$((skips + 1))
-    return 0
-  fi
-  (cd "$work" && set -e && "$function") >"$log" 2>&1 # no `||` behind it: that would switch `set -e` off inside
-  code=$?
-  if ((code == 0)); then
-    line ok "$began" "$name"
-    passes=$((passes + 1))
-  else
-    line FAILED "$began" "$name"
-    tail -n 25 "$log" | sed 's/^/    | /'
-    failures=$((failures + 1))
-  fi
-}
-
-line() {
-  printf '%-8s %4d s  %s\n' "$1" "$((SECONDS - $2))" "$3"
-}
-
-# expect CODE COMMAND...: the command must end with exactly that exit code.
-expect() {
-  local want=$1 code=0
-  shift
-  "$@" || code=$?
-  ((code == want)) || { echo "exit $code, expected $want, of: $*"; return 1; }
-}
-
-equal() {
-  [[ $1 == "$2" ]] || { printf '%s:\n  found    %s\n  expected %s\n' "${3:-not equal}" "$1" "$2"; return 1; }
-}
-
-free_ports() {
-  python3 -c '
-import socket
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
-print(*(s.getsockname()[1] for s in held))'
-}
-
-# start_registry NAME PORT: a docker-registry over $work/NAME whose access log is $work/NAME.access.
-start_registry() {
-  local name=$1 port=$2 tries
-  mkdir -p "$work/$name"
-  cat >"$work/$name.yaml" <<YAML
-version: 0.1
-log: {level: warn, formatter: text, accesslog: {disabled: false}}
-storage: {filesystem: {rootdirectory: $work/$name}, delete: {enabled: true}}
-http: {addr: "127.0.0.1:$port"}
-YAML
-  docker-registry serve "$work/$name.yaml" >"$work/$name.access" 2>"$work/$name.log" &
-  pids+=($!)
-  for tries in {1..100}; do
-    (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && return 0
-    kill -0 "${pids[-1]}" 2>/dev/null || break
-    sleep 0.1
-  done
-  echo "docker-registry did not answer on port $port after $tries tries:"
-  cat "$work/$name.log"
-  return 1
-}
 
 # Requests that a registry has had, as a mark for `since`.
 mark() { wc -l <"$work/$1.access"; }
@@ -516,7 +436,6 @@ if [[ -n ${missing:-} ]]; then
   exit 77
 fi
 
-mkdir -p "$work/logs" "$work"/home/{config,run,cache,docker}
 read -r port_a port_b dead_port serve_port < <(free_ports)
 readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port serve_port program_under_test
 
@@ -568,6 +487,4 @@ run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothi
 run_case 'a chart brings its images' a_chart_brings_its_images helm
 run_case 'serve is a registry' serve_is_a_registry cosign helm crane oras
 
-printf 'real parts: %d passed, %d failed, %d skipped\n' "$passes" "$failures" "$skips"
-echo "NOTE: $passes cases passed, $failures failed, $skips skipped"
-((failures == 0)) && { ((skips == 0)) || [[ $required != 1 ]]; }
+closing_line
