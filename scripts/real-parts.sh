@@ -232,6 +232,25 @@ verify_refuses_a_strangers_key() {
   expect 30 airlift verify "$work/vols"
 }
 
+# write_policy FILE KEY: a policy of the far side that wants that key's signature on everything.
+write_policy() {
+  cat >"$1" <<YAML
+apiVersion: airlift/v1alpha1
+kind: Policy
+keys: { release: { file: $2 } }
+rules:
+  - match: [ "$upstream/**" ]
+    signatures: [ { key: release, log: none } ]
+YAML
+}
+
+the_far_sides_policy_decides() {
+  write_policy "$work/policy.yaml" "$work/signer.pub"
+  write_policy "$work/other-policy.yaml" "$work/stranger.pub"
+  airlift verify "$work/vols" --bundle-key "$work/bundle.pub" --policy "$work/policy.yaml"
+  expect 30 airlift verify "$work/vols" --bundle-key "$work/bundle.pub" --policy "$work/other-policy.yaml"
+}
+
 verify_names_a_flipped_byte() {
   local volume
   cp -r "$work/vols" "$work/damaged"
@@ -387,22 +406,26 @@ sync_copies_and_then_writes_nothing() {
   equal "$(since destination "$before" 'PUT|POST|PATCH|DELETE')" 0 'writes of a second sync'
 }
 
-a_chart_brings_its_images() {
+a_rendered_chart_brings_its_images() {
+  mkdir -p "$work/deploy"
+  helm template web "$work/world/charts/web-0.3.0.tgz" >"$work/deploy/web.yaml"
   cat >"$work/mirror.yaml" <<YAML
 apiVersion: airlift/v1alpha1
 kind: Mirror
-charts:
-  - oci://$upstream/charts/web:0.3.0
+charts: [ "$upstream/charts/web:0.3.0" ]
+kubernetes: [ ./deploy ]
 YAML
-  airlift resolve -f "$work/mirror.yaml" --lock "$work/chart.lock" --plain-http --no-progress
-  jq -r '.artifacts[].source' "$work/chart.lock" | sort >"$work/chart.sources"
-  grep -q 'team/app:1.0' "$work/chart.sources"
-  grep -q 'library/base:12' "$work/chart.sources"
-  airlift why "$upstream/team/app:1.0" --lock "$work/chart.lock" | grep -q 'charts/web'
-  cp "$work/chart.lock" "$work/chart.first"
-  airlift resolve -f "$work/mirror.yaml" --lock "$work/chart.lock" --plain-http --no-progress
-  cmp "$work/chart.lock" "$work/chart.first"
+  resolve
+  equal "$(jq -r '.artifacts[].source' "$work/airlift.lock" | sed 's|.*/||' | sort | paste -sd ' ')" 'app:1.0 base:12 web:0.3.0'
+  airlift why "$upstream/team/app:1.0" --lock "$work/airlift.lock" | grep -q 'deploy/web.yaml'
+  cp "$work/airlift.lock" "$work/first.lock"
+  resolve
+  cmp "$work/airlift.lock" "$work/first.lock"
+  pack --lock "$work/airlift.lock" -o "$work/from-lock"
+  airlift verify "$work/from-lock.airlift" --bundle-key "$work/bundle.pub"
 }
+
+resolve() { airlift resolve -f "$work/mirror.yaml" --lock "$work/airlift.lock" --plain-http --no-progress; }
 
 serve_is_a_registry() {
   airlift serve "$work/vols" --listen "127.0.0.1:$serve_port" >"$work/serve.log" 2>&1 &
@@ -465,6 +488,7 @@ run_case 'skopeo reads an unsplit bundle as it is' skopeo_reads_the_bundle_as_it
 run_case 'inspect tells what is inside' inspect_tells_what_is_inside cosign helm
 run_case 'verify accepts the bundle' verify_accepts_the_bundle cosign helm
 run_case 'verify refuses a stranger’s key' verify_refuses_a_strangers_key cosign helm
+run_case 'the far side’s policy decides' the_far_sides_policy_decides cosign helm
 run_case 'verify names a flipped byte' verify_names_a_flipped_byte cosign helm
 run_case 'a missing volume is named' a_missing_volume_is_named cosign helm
 run_case 'import refuses a flipped byte' import_refuses_a_flipped_byte cosign helm crane
@@ -484,7 +508,7 @@ run_case 'import fills an OCI layout' import_fills_a_layout cosign helm
 run_case 'an unsigned bundle needs a word' an_unsigned_bundle_needs_a_word cosign crane
 run_case 'a delta carries only what is new' a_delta_carries_only_what_is_new cosign
 run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothing cosign helm crane
-run_case 'a chart brings its images' a_chart_brings_its_images helm
+run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images cosign helm
 run_case 'serve is a registry' serve_is_a_registry cosign helm crane oras
 
 closing_line
