@@ -240,7 +240,7 @@ kind: Policy
 keys: { release: { file: $2 } }
 rules:
   - match: [ "$upstream/**" ]
-    signatures: [ { key: release, log: none } ]
+    signatures: [ { key: release } ]
 YAML
 }
 
