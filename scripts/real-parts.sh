@@ -339,6 +339,7 @@ cosign_accepts_the_mirror() {
 }
 
 helm_pulls_from_the_mirror() {
+  mkdir -p "$work/chart"
   helm pull "oci://$destination/mirror/charts/web" --version 0.3.0 --plain-http --destination "$work/chart"
   cmp "$work/chart/web-0.3.0.tgz" "$work/world/charts/web-0.3.0.tgz"
 }
