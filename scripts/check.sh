@@ -85,6 +85,7 @@ record() {
 # --- steps -----------------------------------------------------------------------------------------------------
 
 rules() {
+  git rev-parse --git-dir >/dev/null || skip 'not a git repository, so no list of its files'
   scripts/repository-rules.sh
 }
 
