@@ -43,8 +43,10 @@ source scripts/cases.sh
 open_work_folder airlift-e2e-harbor
 umask 077
 
-readonly url=${HARBOR_URL%/} host=$(sed -E 's|^https?://||; s|/.*||' <<<"$HARBOR_URL")
-readonly prefix=airlift-e2e-$(date +%s)-$$
+url=${HARBOR_URL%/}
+host=$(sed -E 's|^https?://||; s|/.*||' <<<"$HARBOR_URL")
+prefix=airlift-e2e-$(date +%s)-$$
+readonly url host prefix
 plain=() skopeo_tls=()
 if [[ $url == http://* ]]; then
   plain=(--plain-http)

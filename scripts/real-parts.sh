@@ -453,12 +453,8 @@ served_images_are_good() {
 # --- all together ------------------------------------------------------------------------------------------------
 
 for program in docker-registry skopeo zstd tar jq python3; do
-  type -P "$program" >/dev/null || missing=${missing:-}' '$program
+  type -P "$program" >/dev/null || { echo "SKIPPED: nothing can run without $program: scripts/install-tools.sh"; exit 77; }
 done
-if [[ -n ${missing:-} ]]; then
-  echo "SKIPPED: nothing can run without$missing: scripts/install-tools.sh"
-  exit 77
-fi
 
 read -r port_a port_b dead_port serve_port < <(free_ports)
 readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port serve_port program_under_test
@@ -481,19 +477,19 @@ run_case 'pack writes one file' pack_writes_one_file cosign
 run_case 'pack writes to a pipe' pack_writes_to_a_pipe cosign
 run_case 'pack refuses what is not signed' pack_refuses_what_is_not_signed cosign
 run_case 'pack takes the unsigned when told' pack_takes_the_unsigned_when_told cosign
-run_case 'pack refuses a stranger’s signature' pack_refuses_a_strangers_signature cosign
+run_case 'pack refuses the signature of a stranger' pack_refuses_a_strangers_signature cosign
 run_case 'pack says when the source is down' pack_says_when_the_source_is_down cosign
-run_case 'Debian’s zstd and tar unpack the volumes' debian_unpacks_the_volumes cosign helm
+run_case 'zstd and tar unpack the volumes' debian_unpacks_the_volumes cosign helm
 run_case 'skopeo reads the unpacked layout' skopeo_reads_the_unpacked_layout cosign helm
 run_case 'skopeo reads an unsplit bundle as it is' skopeo_reads_the_bundle_as_it_is cosign
 run_case 'inspect tells what is inside' inspect_tells_what_is_inside cosign helm
 run_case 'verify accepts the bundle' verify_accepts_the_bundle cosign helm
-run_case 'verify refuses a stranger’s key' verify_refuses_a_strangers_key cosign helm
-run_case 'the far side’s policy decides' the_far_sides_policy_decides cosign helm
+run_case 'verify refuses the key of a stranger' verify_refuses_a_strangers_key cosign helm
+run_case 'the policy of the far side decides' the_far_sides_policy_decides cosign helm
 run_case 'verify names a flipped byte' verify_names_a_flipped_byte cosign helm
 run_case 'a missing volume is named' a_missing_volume_is_named cosign helm
 run_case 'import refuses a flipped byte' import_refuses_a_flipped_byte cosign helm crane
-run_case 'import refuses a stranger’s key' import_refuses_a_strangers_key cosign helm
+run_case 'import refuses the key of a stranger' import_refuses_a_strangers_key cosign helm
 run_case 'import says when the destination is down' import_says_when_the_destination_is_down cosign helm
 run_case 'a dry run writes nothing' a_dry_run_writes_nothing cosign helm
 run_case 'import fills the destination' import_fills_the_destination cosign helm crane
