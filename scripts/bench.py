@@ -352,7 +352,8 @@ class Bench:
             print(f"{self.kind} {self.medium} {work} {tool.name}: {error}", file=sys.stderr)
             return
         found |= registry.since(mark) if registry else {}
-        if product and folder_size(product) < self.payload * 0.99:
+        # Documents may be compressed; less than this means that images were left out.
+        if product and folder_size(product) < self.payload * 0.6:
             print(f"{self.kind} {work} {tool.name}: did not do the whole work, not counted", file=sys.stderr)
             return
         found["extra"] = max(0, found["peak"] - found["final"]) if watch else found["peak"]

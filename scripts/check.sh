@@ -85,11 +85,13 @@ record() {
 # --- steps -----------------------------------------------------------------------------------------------------
 
 rules() {
+  git rev-parse --git-dir >/dev/null || skip 'not a git repository, so no list of its files'
   scripts/repository-rules.sh
 }
 
 format() {
   cargo fmt --all -- --check
+  cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 }
 
 lint() {
@@ -102,6 +104,11 @@ tests() {
 
 docs() {
   RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --document-private-items
+}
+
+fuzz_targets() {
+  cp Cargo.lock fuzz/Cargo.lock # the targets test the crates that the program is built from
+  CARGO_TARGET_DIR=$PWD/target cargo check --manifest-path fuzz/Cargo.toml
 }
 
 budgets() {
@@ -159,6 +166,7 @@ step budgets budgets
 step lint lint
 step tests tests
 step docs docs
+step fuzz-targets fuzz_targets
 step licences licences
 step binary binary
 step demo demo

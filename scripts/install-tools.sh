@@ -14,7 +14,7 @@ readonly go_programs=(
   oras.land/oras/cmd/oras@v1.3.6
   helm.sh/helm/v3/cmd/helm@v3.22.0
 )
-readonly debian_packages=(docker-registry skopeo zstd tar jq)
+readonly debian_packages=(docker-registry skopeo zstd tar jq curl shellcheck)
 
 say() { printf 'install-tools: %s\n' "$*"; }
 

@@ -1,0 +1,19 @@
+//! Papers that machines write: what reads is written back as something that reads to the same value.
+#![no_main]
+
+use airlift::document::evidence::BundleEvidence;
+use airlift::document::lock::Lock;
+use airlift::document::receipt::Receipt;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(lock) = Lock::read(bytes, "fuzz") {
+        assert_eq!(Lock::read(&lock.to_bytes(), "again").expect("a lock reads back"), lock);
+    }
+    if let Ok(receipt) = Receipt::read(bytes, "fuzz") {
+        assert_eq!(Receipt::read(&receipt.to_bytes(), "again").expect("a receipt reads back"), receipt);
+    }
+    if let Ok(evidence) = BundleEvidence::read(bytes, "fuzz") {
+        assert_eq!(BundleEvidence::read(&evidence.to_bytes(), "again").expect("evidence reads back"), evidence);
+    }
+});
