@@ -27,7 +27,8 @@ const VERSION_03: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
 pub(super) struct Legacy<'a> {
     content: Content<'a>,
     certificate: Option<Vec<u8>>,
-    entry: Option<Value>,
+    /// What vouches for it, as it stands: read only where a signer asks for it.
+    entry: Option<String>,
     timestamp: Option<String>,
 }
 
@@ -109,8 +110,8 @@ impl<'a> Legacy<'a> {
         Ok(Self {
             content,
             certificate: text(CERTIFICATE).map(certificate).transpose()?,
-            entry: text(BUNDLE).map(entry).transpose()?,
-            timestamp: text(TIMESTAMP).map(timestamp).transpose()?,
+            entry: text(BUNDLE).map(str::to_owned),
+            timestamp: text(TIMESTAMP).map(str::to_owned),
         })
     }
 
@@ -137,8 +138,9 @@ impl<'a> Legacy<'a> {
             (Some(leaf), None) => value!({"certificate": leaf}),
             (None, _) => value!({"publicKey": {"hint": ""}}),
         };
-        material["tlogEntries"] = self.entry.iter().cloned().collect();
-        if let Some(token) = &self.timestamp {
+        material["tlogEntries"] = Value::Array(self.entry.iter().map(|text| entry(text)).collect::<Result<_, _>>()?);
+        if let Some(text) = &self.timestamp {
+            let token = timestamp(text)?;
             material["timestampVerificationData"] = value!({"rfc3161Timestamps": [{"signedTimestamp": token}]});
         }
         let mut bundle = value!({

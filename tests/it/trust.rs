@@ -782,6 +782,18 @@ fn an_unsupported_log_entry_is_unknown_and_says_so() {
 }
 
 #[test]
+fn a_key_that_needs_no_log_is_not_hindered_by_an_entry_that_cannot_be_read() {
+    let bench = Bench::under(key_policy("release"));
+    let mut layer = kit::simple_by_key(&bench.key, &bench.payload());
+    layer.annotations.insert(kit::BUNDLE.into(), "{}".into());
+    let judgement = bench.sig(std::slice::from_ref(&layer));
+    accepted(&judgement);
+    assert_eq!(judgement.evidence[0].not_checked, ["log", "revocation"]);
+    let logged = Bench { policy: key_policy("{name: release, log: promise, trustRoot: corporate}"), ..bench };
+    refused("entry", &logged.sig(&[layer]), "log entry does not parse");
+}
+
+#[test]
 fn no_evidence_is_a_refusal_with_advice() {
     let judgement = Bench::new().judgement(&[]);
     refused("43", &judgement, "nothing was found beside it; the rule wants a signature by");
@@ -958,4 +970,51 @@ fn every_policy_that_we_ship_is_read() {
         read += 1;
     }
     assert!(read >= 3);
+}
+
+/// A bundle, its judge and the text of the bundle, minted once for the property tests.
+fn minted_text() -> (Bench, String) {
+    let bench = Bench::new();
+    let text = bench.world.bundle(&leaf(), &signs()).to_string();
+    (bench, text)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_in_a_layer_are_judged_without_a_panic_and_never_good(
+        bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200),
+        annotation in "\\PC{0,60}",
+    ) {
+        let bench = Bench::under(key_policy("release"));
+        for media_type in [MediaType::COSIGN_SIMPLE_SIGNING, MediaType::DSSE_ENVELOPE, MediaType::SIGSTORE_BUNDLE] {
+            let keys = [kit::SIGNATURE, kit::BUNDLE, "dev.sigstore.cosign/certificate", "dev.sigstore.cosign/rfc3161timestamp"];
+            let annotations = keys.map(|key| (key.to_owned(), annotation.clone())).into();
+            let layer = Layer { bytes: bytes.clone(), media_type, annotations };
+            refused("any bytes", &bench.sig(&[layer]), "");
+        }
+    }
+
+    #[test]
+    fn a_bundle_with_one_changed_byte_is_judged_without_a_panic(at in 0_usize..10_000, byte in 0x20_u8..0x7f) {
+        let (bench, text) = minted_text();
+        let mut bytes = text.into_bytes();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        let changed = String::from_utf8(bytes).unwrap();
+        let judgement = bench.judgement(&[kit::referrer(&subject(), &changed)]);
+        // What still counts was signed by the same workflow: the change touched nothing that is signed.
+        if let Some(Signer::Certificate { identity, .. }) = &judgement.evidence[0].signer {
+            proptest::prop_assert_eq!(identity.as_str(), WORKFLOW);
+        }
+    }
+}
+
+#[test]
+fn a_judge_and_keys_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Judge>();
+    shared::<airlift::trust::SigningKey>();
+    shared::<airlift::trust::PublicKey>();
 }
