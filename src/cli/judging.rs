@@ -111,7 +111,7 @@ pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliErro
 pub struct Authoring {
     /// Public key (PEM) of an author whose bundles are accepted; repeatable
     #[arg(long = "bundle-key", value_name = "PUB")]
-    keys: Vec<PathBuf>,
+    bundle_keys: Vec<PathBuf>,
     /// Take a bundle that has no acceptable signature
     #[arg(long)]
     allow_unsigned_bundle: bool,
@@ -124,7 +124,7 @@ impl Authoring {
             PublicKey::from_pem(text(path)?.as_bytes()).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
         };
         Ok(Authors {
-            keys: self.keys.iter().map(read).collect::<Result<_, _>>()?,
+            keys: self.bundle_keys.iter().map(read).collect::<Result<_, _>>()?,
             allow_unsigned: self.allow_unsigned_bundle,
         })
     }

@@ -301,7 +301,8 @@ fn credentials_come_from_the_auth_file_and_are_never_printed() {
     stage.pack(&as_strs(&references), "b", &[]).expect(0);
     for bearer in [false, true] {
         let (user, password) = ("robot".to_owned(), CANARY.to_owned());
-        let auth = if bearer { Auth::bearer(&user, &password) } else { Auth::basic(&user, &password) };
+        let expires_in = Duration::from_secs(60);
+        let auth = if bearer { Auth::Bearer { user, password, expires_in } } else { Auth::Basic { user, password } };
         let root = folder.path().join(format!("r{bearer}"));
         let closed = EmbeddedRegistry::start(Options { auth, ..Options::new(root) }).unwrap();
         let to = closed.host();
