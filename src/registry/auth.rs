@@ -144,7 +144,7 @@ impl Core {
     fn credential(&self, host: &Host, scope: &Scope) -> Result<Option<Credential>, Failure> {
         self.settings.credentials.find(&host.name, scope.path()).map_err(|e| {
             let fault = Fault::new(FaultKind::Unauthorized, &host.name, format!("credentials cannot be used: {e}"));
-            Failure::Final(fault.because(e))
+            Failure::last(fault.because(e))
         })
     }
 
@@ -245,14 +245,14 @@ impl Core {
             let fault =
                 Refusal::read(answer.status(), place, &body[..body.len().min(limits::ERROR_BODY_BYTES)], &echoes)
                     .fault(what);
-            return Err(Failure::Final(match (credential, trusted) {
+            return Err(Failure::last(match (credential, trusted) {
                 (Some(_), false) => fault.with_hint(untrusted(&service.realm)),
                 _ => fault,
             }));
         }
         read_token(&body).ok_or_else(|| {
             let fault = Fault::new(FaultKind::Unauthorized, place, "the token service gave an answer without a token");
-            Failure::Final(fault)
+            Failure::last(fault)
         })
     }
 
@@ -305,7 +305,7 @@ impl Door {
             return Ok(());
         }
         let what = format!("the credentials were refused {MOST_REFUSALS} times and are not tried again");
-        Err(Failure::Final(
+        Err(Failure::last(
             Fault::new(FaultKind::Unauthorized, &host.name, what).with_hint("log in again, then run again"),
         ))
     }
@@ -318,7 +318,7 @@ impl Door {
         let mut fault = refusal.fault("");
         fault.what =
             format!("{} refused the credentials of {:?} (HTTP {})", host.name, printable(user), answer.status());
-        Failure::Final(fault)
+        Failure::last(fault)
     }
 }
 
@@ -368,12 +368,12 @@ async fn unless_passing(
     let after = answer.header("retry-after").and_then(|v| retry_after(v, answer.header("date")));
     let body = answer.read(limits::ERROR_BODY_BYTES as u64).await.unwrap_or_default();
     let refusal = Refusal::read(status, place.to_owned(), &body[..body.len().min(limits::ERROR_BODY_BYTES)], echoes);
-    Err(Failure::Again(refusal.fault(what), Trouble::Status(status, after)))
+    Err(Failure::again(refusal.fault(what), Trouble::Status(status, after)))
 }
 
 fn read_offer(base: &Url, answer: &Answer) -> Result<Offer, Failure> {
     parse_offer(base, answer.headers("www-authenticate")).map_err(|why| {
-        Failure::Final(Fault::new(FaultKind::Unauthorized, guard::place(answer.url()), format!("bad challenge: {why}")))
+        Failure::last(Fault::new(FaultKind::Unauthorized, guard::place(answer.url()), format!("bad challenge: {why}")))
     })
 }
 

@@ -192,7 +192,7 @@ impl Download {
                 let fault = reply.refusal().await.fault(call.what);
                 // A store behind the registry may have lost what the registry still lists.
                 let again = foreign && fault.kind == FaultKind::Missing && self.breaks > 0;
-                Err(if again { Failure::Again(fault, Trouble::Expired) } else { Failure::Final(fault) })
+                Err(if again { Failure::again(fault, Trouble::Expired) } else { Failure::last(fault) })
             }
         }
     }

@@ -67,13 +67,16 @@ pub enum CredentialError {
     Answer(String),
 }
 
+/// What helpers answered, by program and host.
+type Answers = HashMap<(String, String), Option<Credential>>;
+
 /// All credentials of a run.
 #[derive(Clone, Default)]
 pub struct Credentials {
     explicit: BTreeMap<String, Credential>,
     files: Vec<AuthFile>,
     runner: Option<Runner>,
-    asked: Arc<Mutex<HashMap<(String, String), Option<Credential>>>>,
+    asked: Arc<Mutex<Answers>>,
 }
 
 impl fmt::Debug for Credentials {

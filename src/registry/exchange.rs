@@ -165,18 +165,21 @@ impl Reply {
 }
 
 /// Why an attempt did not come to an answer.
-pub(super) enum Failure {
-    /// Another try changes nothing.
-    Final(Fault),
-    /// Another try may help.
-    Again(Fault, Trouble),
+pub(super) struct Failure {
+    pub(super) fault: Box<Fault>,
+    /// What another try is worth; `None` where it changes nothing.
+    pub(super) trouble: Option<Trouble>,
 }
 
 impl Failure {
-    pub(super) fn into_fault(self) -> Fault {
-        match self {
-            Self::Final(fault) | Self::Again(fault, _) => fault,
-        }
+    /// Another try changes nothing.
+    pub(super) fn last(fault: Fault) -> Self {
+        Self { fault: Box::new(fault), trouble: None }
+    }
+
+    /// Another try may help.
+    pub(super) fn again(fault: Fault, trouble: Trouble) -> Self {
+        Self { fault: Box::new(fault), trouble: Some(trouble) }
     }
 }
 
@@ -236,8 +239,8 @@ impl Core {
         loop {
             let (fault, trouble) = match attempt().await {
                 Ok(done) => return Ok(done),
-                Err(Failure::Final(fault)) => return Err(fault),
-                Err(Failure::Again(fault, trouble)) => (fault, trouble),
+                Err(Failure { fault, trouble: None }) => return Err(*fault),
+                Err(Failure { fault, trouble: Some(trouble) }) => (*fault, trouble),
             };
             tries += 1;
             self.heed(host, trouble);
@@ -310,7 +313,7 @@ impl Core {
         }
         let after = reply.header("retry-after").and_then(|v| retry::retry_after(v, reply.header("date")));
         let trouble = if expired { Trouble::Expired } else { Trouble::Status(reply.status(), after) };
-        Err(Failure::Again(reply.refusal().await.fault(what), trouble))
+        Err(Failure::again(reply.refusal().await.fault(what), trouble))
     }
 
     /// Sends, and goes where redirects lead, within the rules of [`guard`].
@@ -323,7 +326,7 @@ impl Core {
             let refuse = |why: GuardError| {
                 let fault =
                     Fault::new(FaultKind::Refused, guard::place(&url), format!("a redirect was not followed: {why}"));
-                Failure::Final(fault)
+                Failure::last(fault)
             };
             let next =
                 url.join(target).map_err(|_| refuse(GuardError::Syntax(crate::model::fault::printable(target))))?;
@@ -331,7 +334,7 @@ impl Core {
             url = next;
         }
         let what = format!("{}: more than {} redirects", call.what, limits::REDIRECTS);
-        Err(Failure::Final(Fault::new(FaultKind::Unavailable, guard::place(&call.url), what)))
+        Err(Failure::last(Fault::new(FaultKind::Unavailable, guard::place(&call.url), what)))
     }
 
     /// Sends one request; credentials and our certificate only to the host's own origin.
@@ -388,10 +391,7 @@ pub(super) fn failed(error: SendError, place: &str, what: &str) -> Failure {
         _ => "",
     };
     let fault = Fault::new(kind, place, format!("{what}: {error}")).with_hint(hint);
-    match trouble {
-        Some(trouble) => Failure::Again(fault, trouble),
-        None => Failure::Final(fault),
-    }
+    Failure { fault: Box::new(fault), trouble }
 }
 
 /// Returns a number that nobody foresees, for spreading waits. Seeded by the system through the hasher of maps.

@@ -350,8 +350,7 @@ fn gates(metadata: &BTreeMap<String, String>) -> Vec<String> {
 async fn read<T: DeserializeOwned>(mut reply: Reply) -> Result<T, Fault> {
     let place = guard::place(reply.answer.url());
     let what = "the registry's REST interface gave an answer that does not parse";
-    let bytes =
-        reply.answer.read(ANSWER_BYTES).await.map_err(|e| super::exchange::failed(e, &place, what).into_fault())?;
+    let bytes = reply.answer.read(ANSWER_BYTES).await.map_err(|e| *super::exchange::failed(e, &place, what).fault)?;
     serde_json::from_slice(&bytes).map_err(|e| Fault::new(FaultKind::Malformed, place, what).because(e))
 }
 

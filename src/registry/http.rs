@@ -201,7 +201,8 @@ impl Http {
             Payload::Bytes(bytes) => {
                 self.tally.sent(bytes.len());
                 let length = bytes.len() as u64;
-                request = request.body(bytes);
+                // Stated even for nothing: some proxies answer 411 to a PUT without it.
+                request = request.header("content-length", length).body(bytes);
                 length
             }
             Payload::Stream { length, pieces } => {

@@ -115,7 +115,7 @@ impl Shared {
                 return Ok(Fetched::Refused(reply.refusal().await));
             }
             let place = guard::place(reply.answer.url());
-            let final_fault = |kind, what: String| Err(Failure::Final(Fault::new(kind, place.clone(), what)));
+            let final_fault = |kind, what: String| Err(Failure::last(Fault::new(kind, place.clone(), what)));
             if let Some(encoding) = reply.header("content-encoding").filter(|e| !e.eq_ignore_ascii_case("identity")) {
                 let encoding = crate::model::fault::printable(encoding);
                 return final_fault(FaultKind::Malformed, format!("{}: it came encoded as {encoding}", call.what));

@@ -114,7 +114,7 @@ impl Shared {
             }
         };
         let outcome = outcome
-            .map_err(|e| Failure::Final(Fault::new(FaultKind::Unavailable, guard::place(&location), WHAT).because(e)));
+            .map_err(|e| Failure::last(Fault::new(FaultKind::Unavailable, guard::place(&location), WHAT).because(e)));
         self.conclude(target, &location, outcome.and_then(|inner| inner), complete)
     }
 
@@ -159,8 +159,8 @@ impl Shared {
                 Ok(reply) if reply.good() => return after_piece(target, &reply, end),
                 Ok(reply) if reply.status() == 416 => self.block_on(reply.refusal()).fault(WHAT),
                 Ok(reply) => return Err(self.refused(target, reply)),
-                Err(Failure::Final(fault)) => return Err(fault),
-                Err(Failure::Again(fault, _)) => fault,
+                Err(Failure { fault, trouble: None }) => return Err(*fault),
+                Err(Failure { fault, .. }) => *fault,
             };
             tries += 1;
             if tries > self.core.settings.retries {
@@ -240,8 +240,8 @@ impl Shared {
                 let fault = self.refused(target, reply);
                 (fault, if status == 404 { 1 } else { 0 })
             }
-            Err(Failure::Final(fault)) => (fault, 0),
-            Err(Failure::Again(fault, _)) => (fault, LOOKS),
+            Err(Failure { fault, trouble: None }) => (*fault, 0),
+            Err(Failure { fault, .. }) => (*fault, LOOKS),
         };
         if complete && looks > 0 && self.arrived(&target.host, target.at, target.want, looks)? {
             return Ok(());

@@ -1,7 +1,10 @@
 //! The registry client against scripted servers, and against a real registry where one is installed.
 
+mod documents;
+mod downloads;
 mod real;
 mod scripted;
+mod uploads;
 
 use airlift::model::descriptor::{Descriptor, MediaType};
 use airlift::model::reference::Repository;
