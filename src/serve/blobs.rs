@@ -3,7 +3,7 @@
 use super::errors::Refusal;
 use super::names::Name;
 use super::outgoing::file_body;
-use super::server::{Asked, on_disk};
+use super::route::{Asked, on_disk};
 use crate::model::Digest;
 use axum::body::Body;
 use axum::http::header::{

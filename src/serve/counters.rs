@@ -5,6 +5,9 @@ use crate::model::{Digest, Reference};
 use axum::http::Method;
 use std::collections::BTreeMap;
 
+/// Most names that are counted one by one, so that a client that asks for ever new ones costs no memory.
+const NAMES: usize = 1 << 20;
+
 /// Number of requests by kind, and bytes of bodies, since the start. Requests count as they arrive, refused ones too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -74,12 +77,12 @@ impl Counters {
     pub(super) fn arrived(&mut self, method: &Method, target: Option<&Target>, mount: bool) {
         self.requests += 1;
         match (target, method) {
-            (Some(Target::Blob(_, digest)), &Method::GET) => *self.blob_gets.entry(digest.clone()).or_default() += 1,
+            (Some(Target::Blob(_, digest)), &Method::GET) => count(&mut self.blob_gets, digest.clone()),
             (Some(Target::Manifest(name, Reference::Tag(tag))), &Method::GET) => {
-                *self.manifest_gets.entry(format!("{name}:{tag}")).or_default() += 1;
+                count(&mut self.manifest_gets, format!("{name}:{tag}"));
             }
             (Some(Target::Manifest(name, Reference::Digest(digest))), &Method::GET) => {
-                *self.manifest_gets.entry(format!("{name}@{digest}")).or_default() += 1;
+                count(&mut self.manifest_gets, format!("{name}@{digest}"));
             }
             _ => {}
         }
@@ -123,6 +126,12 @@ impl Counters {
             }
             _ => {}
         }
+    }
+}
+
+fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, name: K) {
+    if counts.len() < NAMES || counts.contains_key(&name) {
+        *counts.entry(name).or_default() += 1;
     }
 }
 

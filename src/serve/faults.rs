@@ -17,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A script: of the rules that are due for a request, the first one acts.
+///
+/// A rule about an answer's body leaves answers without a body as they are.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     rules: Vec<Rule>,

@@ -2,7 +2,7 @@
 
 use super::errors::Refusal;
 use super::names::Name;
-use super::server::{Asked, on_disk};
+use super::route::{Asked, on_disk};
 use crate::model::{Descriptor, Digest, MediaType};
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};

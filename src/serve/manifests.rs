@@ -4,7 +4,7 @@ use super::blobs::with_digest;
 use super::errors::Refusal;
 use super::names::Name;
 use super::records::Document;
-use super::server::{Asked, on_disk};
+use super::route::{Asked, on_disk};
 use crate::model::{Algorithm, Content, Descriptor, Digest, ImageDocument, MediaType, Reference, Tag};
 use axum::body::Body;
 use axum::extract::Request;

@@ -8,6 +8,7 @@
 //!
 //! This room knows the protocol and the folder. It knows nothing of bundles, clients or trust.
 
+mod around;
 mod auth;
 mod blobs;
 mod counters;
@@ -20,6 +21,7 @@ mod manifests;
 mod names;
 mod outgoing;
 mod records;
+mod route;
 mod server;
 mod uploads;
 
@@ -37,5 +39,6 @@ pub(crate) use {
     manifests::read_body,
     names::{Name, PathError, Target, parse, unescape},
     records::Document,
-    server::{Registry, drain, lock, query_of},
+    route::{drain, query_of},
+    server::{Registry, lock},
 };
