@@ -271,6 +271,12 @@ fn narrow(
     let (PlatformRule::Only { platforms, digest }, ImageDocument::Index(index)) = (&wish.platforms, parsed) else {
         return Ok((document, None));
     };
+    if wish.source.digest.is_some() {
+        let why = "is pinned by the digest of an index, and a platform rule would give it another digest; who runs it asks \
+                   for the pinned one. Leave it whole, or pin it by tag"
+            .to_owned();
+        return Err(FlowError::Usage(format!("{} {why}", wish.source)));
+    }
     let rule = Subset {
         platforms: platforms.clone(),
         digest: *digest,

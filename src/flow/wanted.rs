@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::FlowError;
 use super::resolve::{Resolved, Update, Wishes, resolve};
-use crate::discover::{Found, PlatformRule, Want, destination, discover};
+use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
 use crate::model::port::ImageSource;
@@ -54,7 +54,9 @@ pub fn look_up(
             let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
             let base = path.parent().unwrap_or(Path::new("."));
             let discovery = discover(&mirror, &place, base)?;
-            let destination = |image: &ImageRef| destination(&mirror, image);
+            let mapping = Mapping::new(&mirror)
+                .map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
+            let destination = |image: &ImageRef| mapping.destination(image);
             let wishes = Wishes { found: discovery.found, destination: &destination, earlier, update };
             Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: discovery.findings })
         }

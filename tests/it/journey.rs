@@ -132,7 +132,7 @@ fn volumes_are_found_in_any_order_and_every_damage_is_refused_with_its_place() {
     let image = SampleImage::new(5).layer(40 << 20).build();
     let reference = stage.publish("team/big", "1", &image);
     stage.sign("team/big", image.digest());
-    stage.pack(&[&reference], "b", &["--volume-size", "16MiB"]).expect(0).says(&["3 volumes"]);
+    stage.pack(&[&reference], "b", &["--volume-size", "20MiB"]).expect(0).says(&["3 volumes"]);
     stage.import("b.003.airlift", &["--dry-run"]).expect(40).says(&["missing"]);
     let to = stage.enclave.host();
     let all = ["b.003.airlift", "b.001.airlift", "b.002.airlift"];
