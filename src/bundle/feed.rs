@@ -17,11 +17,27 @@ pub enum Input {
     Stream(Box<dyn Read + Send>),
 }
 
+enum Now {
+    Nothing(io::Empty),
+    File(BufReader<File>),
+    Stream(BufReader<Box<dyn Read + Send>>),
+}
+
+impl Now {
+    fn reader(&mut self) -> &mut dyn BufRead {
+        match self {
+            Self::Nothing(nothing) => nothing,
+            Self::File(file) => file,
+            Self::Stream(stream) => stream,
+        }
+    }
+}
+
 /// The bytes of a bundle, volume by volume.
 pub(super) struct Feed {
     waiting: VecDeque<PathBuf>,
     from_files: bool,
-    now: BufReader<Box<dyn Read + Send>>,
+    now: Now,
     name: String,
     offset: u64,
 }
@@ -29,13 +45,18 @@ pub(super) struct Feed {
 impl Feed {
     /// Starts before the first of `files`, which are in order.
     pub(super) fn files(files: Vec<PathBuf>) -> Self {
-        let now = BufReader::with_capacity(0, Box::new(io::empty()) as Box<dyn Read + Send>);
-        Self { waiting: files.into(), from_files: true, now, name: "nothing".to_owned(), offset: 0 }
+        Self {
+            waiting: files.into(),
+            from_files: true,
+            now: Now::Nothing(io::empty()),
+            name: "nothing".to_owned(),
+            offset: 0,
+        }
     }
 
     /// Starts at the first byte of a stream.
     pub(super) fn stream(stream: Box<dyn Read + Send>) -> Self {
-        let now = BufReader::with_capacity(AHEAD, stream);
+        let now = Now::Stream(BufReader::with_capacity(AHEAD, stream));
         Self { waiting: VecDeque::new(), from_files: false, now, name: "stream".to_owned(), offset: 0 }
     }
 
@@ -43,7 +64,7 @@ impl Feed {
     ///
     /// A file that has more bytes than its volume is refused.
     pub(super) fn next_volume(&mut self) -> Result<bool, ReadError> {
-        let more = !self.fill()?.is_empty();
+        let more = !self.is_at_end()?;
         if !self.from_files {
             self.offset = 0;
             return Ok(more);
@@ -57,23 +78,30 @@ impl Feed {
         self.name = path.display().to_string();
         self.offset = 0;
         let file = File::open(&path).map_err(|source| self.failed(source))?;
-        self.now = BufReader::with_capacity(AHEAD, Box::new(file));
+        self.now = Now::File(BufReader::with_capacity(AHEAD, file));
         Ok(true)
     }
 
-    fn fill(&mut self) -> Result<&[u8], ReadError> {
+    fn is_at_end(&mut self) -> Result<bool, ReadError> {
         loop {
-            match self.now.fill_buf() {
+            match self.now.reader().fill_buf().map(<[u8]>::is_empty) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(error)),
-                Ok(_) => return Ok(self.now.buffer()),
+                other => return other.map_err(|error| self.failed(error)),
             }
         }
     }
 
+    /// Goes past bytes without reading them; only a file can. `false` where they have to be read.
+    pub(super) fn skip(&mut self, length: u64) -> Result<bool, ReadError> {
+        let (Now::File(file), Ok(distance)) = (&mut self.now, i64::try_from(length)) else { return Ok(false) };
+        file.seek_relative(distance).map_err(|error| self.failed(error))?;
+        self.offset += length;
+        Ok(true)
+    }
+
     /// Fills `bytes`; `false` where the input ends before.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<bool, ReadError> {
-        match self.now.read_exact(bytes) {
+        match self.now.reader().read_exact(bytes) {
             Ok(()) => {
                 self.offset += bytes.len() as u64;
                 Ok(true)
@@ -86,11 +114,6 @@ impl Feed {
     /// Returns the name of what is read.
     pub(super) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Returns whether the volumes are files of their own.
-    pub(super) fn is_files(&self) -> bool {
-        self.from_files
     }
 
     /// Returns the offset in the volume.

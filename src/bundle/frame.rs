@@ -275,12 +275,18 @@ pub(super) fn checksum(bytes: &[u8]) -> u64 {
 
 /// Returns the length of the packed frame that `bytes` start with, `None` where it does not end inside them.
 pub(super) fn packed_length(bytes: &[u8]) -> Option<usize> {
+    let end = glue_length(bytes)? + CHECKSUM;
+    (end <= bytes.len()).then_some(end)
+}
+
+/// Returns the length of the frame without checksum that `bytes` start with, `None` where it does not end inside.
+pub(super) fn glue_length(bytes: &[u8]) -> Option<usize> {
     let mut at = OPENING + rest_of_head(*bytes.get(4)?)?;
     loop {
         let block = BlockHead::parse(bytes.get(at..at + 3)?.try_into().ok()?)?;
         at += 3 + block.body();
         if block.last {
-            return (at + CHECKSUM <= bytes.len()).then_some(at + CHECKSUM);
+            return (at <= bytes.len()).then_some(at);
         }
     }
 }
@@ -361,6 +367,11 @@ impl RawFrame {
     /// Returns whether all content is there.
     pub(super) fn is_full(&self) -> bool {
         self.taken == self.content
+    }
+
+    /// Returns the frame.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Writes the checksum and returns the frame with its digest.

@@ -17,6 +17,15 @@ pub(super) enum Expect {
     Chunk(u64, Option<Coding>),
 }
 
+/// Where a frame goes.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Memory that is used again.
+    pub spare: Vec<u8>,
+    /// Whether bodies of raw frames are passed over where that is possible.
+    pub pass: bool,
+}
+
 /// A whole data frame as it was read. Its content is not checked yet.
 #[derive(Debug)]
 pub(super) struct Framed {
@@ -32,13 +41,15 @@ pub(super) struct Framed {
     pub record: usize,
 }
 
-/// Reads the rest of the frame that starts with `opening`, into the memory of `spare`.
+/// Reads the rest of the frame that starts with `opening`, into the memory that is given.
+///
+/// The body of a raw frame may be passed over; the frame then has no bytes but its header.
 pub(super) fn read(
     feed: &mut Feed,
     start: Spot,
     opening: [u8; OPENING],
     expect: Expect,
-    mut spare: Vec<u8>,
+    mut memory: Memory,
 ) -> Result<Framed, ReadError> {
     let bad = |length: u64, what: &str| damaged(Spot { length, ..start.clone() }, what);
     let rest = frame::rest_of_head(opening[4]).ok_or_else(|| bad(5, "no frame of a bundle starts here"))?;
@@ -56,23 +67,29 @@ pub(super) fn read(
     if !fits {
         return Err(bad(length as u64, "another frame is expected here"));
     }
+    let spare = &mut memory.spare;
     spare.clear();
     spare.extend_from_slice(&head[..length]);
+    let mut whole = 0;
     match parsed.coding {
         Coding::Raw => {
-            spare.resize(frame::raw_length(parsed.content) as usize, 0);
-            more(feed, &start, &mut spare[length..])?;
+            whole = frame::raw_length(parsed.content);
+            if !memory.pass || !feed.skip(whole - length as u64)? {
+                spare.resize(whole as usize, 0);
+                more(feed, &start, &mut spare[length..])?;
+            }
         }
-        Coding::Glue => blocks(feed, &start, &mut spare, GLUE_MAX)?,
+        Coding::Glue => blocks(feed, &start, spare, GLUE_MAX)?,
         Coding::Packed => {
-            blocks(feed, &start, &mut spare, compress::bound(parsed.content) as usize)?;
+            blocks(feed, &start, spare, compress::bound(parsed.content) as usize)?;
             let end = spare.len();
             spare.resize(end + CHECKSUM, 0);
             more(feed, &start, &mut spare[end..])?;
         }
     }
-    let spot = Spot { length: spare.len() as u64, ..start };
-    Ok(Framed { coding: parsed.coding, content: parsed.content as usize, bytes: spare, spot, record: 0 })
+    let spot = Spot { length: whole.max(spare.len() as u64), ..start };
+    let (coding, content) = (parsed.coding, parsed.content as usize);
+    Ok(Framed { coding, content, bytes: memory.spare, spot, record: 0 })
 }
 
 /// Reads blocks up to the last one.

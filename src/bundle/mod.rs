@@ -7,8 +7,12 @@
 //! This room knows `model` only. It opens and writes bundle files; it asks no network, judges no signature and reads
 //! none of the papers that it carries.
 
+mod access;
+mod alone;
 mod arrange;
 mod assembly;
+mod blob_check;
+mod check;
 mod compress;
 mod disk;
 mod feed;
@@ -28,6 +32,8 @@ mod region_b;
 mod rescan;
 mod sequence;
 mod statement;
+mod stream;
+mod tables;
 mod tarhead;
 mod trailer;
 mod volume_files;
@@ -37,12 +43,15 @@ mod walk;
 mod write_error;
 mod writer;
 
+pub use access::OpenBundle;
+pub use check::{Checked, check};
 pub use feed::Input;
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;
 pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
 pub use read_error::{ReadClass, ReadError, SetName, Spot};
 pub use reader::{BundleReader, Entry, Summary};
+pub use stream::write_stream;
 pub use volumes::find_volumes;
 pub use write_error::{FillError, WriteError};
 pub use writer::{BundleWriter, Pending, Resumed, Written};

@@ -23,7 +23,7 @@ pub enum ReadClass {
 }
 
 /// A range of bytes in a volume.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Spot {
     /// Number of the volume; 0 where it is not known.
     pub volume: u32,

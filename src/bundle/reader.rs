@@ -54,7 +54,6 @@ pub struct BundleReader {
     digests: Vec<[u8; 32]>,
     blob: Option<OpenBlob>,
     summary: Option<Summary>,
-    bytes: u64,
 }
 
 /// Blob whose pieces are being read.
@@ -80,6 +79,11 @@ impl BundleReader {
                 Feed::files(survey.volumes.into_values().collect())
             }
         };
+        Self::start(feed)
+    }
+
+    /// Reads the head from a feed up to the envelope.
+    pub(super) fn start(feed: Feed) -> Result<Self, ReadError> {
         let unpacker = Unpacker::new().map_err(broken_decoder)?;
         let mut reader = Self {
             walk: Walk::start(feed)?,
@@ -89,7 +93,6 @@ impl BundleReader {
             digests: Vec::new(),
             blob: None,
             summary: None,
-            bytes: 0,
         };
         for number in 0..4 {
             reader.head_document(number)?;
@@ -97,6 +100,11 @@ impl BundleReader {
         let spot = reader.walk.spot();
         reader.head.open(&reader.walk.volumes, spot)?;
         Ok(reader)
+    }
+
+    /// Gives up reading: the walk at the place that was reached, and the digests of this volume's frames so far.
+    pub(super) fn into_parts(self) -> (Walk, Vec<[u8; 32]>) {
+        (self.walk, self.digests)
     }
 
     /// Returns the bytes of `airlift/head.json`: what is signed.
@@ -202,7 +210,7 @@ impl BundleReader {
         let inventory = &self.walk.inventory;
         Summary {
             volumes: self.walk.volumes.header.number,
-            bytes: self.bytes,
+            bytes: self.walk.volumes.bytes(),
             blobs: inventory.len() as u64,
             content: super::inventory::total(inventory),
             set_id: self.set_id(),
@@ -229,7 +237,6 @@ impl BundleReader {
             digests.extend(end.seen.last().map(|tail| tail.digest));
         }
         end.compare(&digests)?;
-        self.bytes += self.walk.feed.offset();
         self.walk.next_volume(end.last)
     }
 

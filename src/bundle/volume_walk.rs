@@ -132,6 +132,11 @@ impl Volumes {
         }
     }
 
+    /// Returns the bytes of all volumes that were left behind.
+    pub(super) fn bytes(&self) -> u64 {
+        self.stream
+    }
+
     /// Counts a data frame of `content` bytes.
     pub(super) fn count(&mut self, content: u64) {
         self.plain = self.plain.saturating_add(content);
@@ -260,7 +265,8 @@ impl Volumes {
     }
 
     /// Checks that nothing follows the last volume.
-    pub(super) fn nothing_behind(&self, feed: &mut Feed) -> Result<(), ReadError> {
+    pub(super) fn nothing_behind(&mut self, feed: &mut Feed) -> Result<(), ReadError> {
+        self.stream += feed.offset();
         if !feed.next_volume()? {
             return Ok(());
         }

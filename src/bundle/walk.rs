@@ -5,7 +5,7 @@
 
 use super::feed::Feed;
 use super::frame::{self, Coding, MAGIC, OPENING};
-use super::frames::{self, Expect, Framed, damaged};
+use super::frames::{self, Expect, Framed, Memory, damaged};
 use super::inventory::{self, InventoryRecord};
 use super::layout::{LayoutDigest, Place, Shape};
 use super::plan::{HEAD, blob_name};
@@ -60,7 +60,7 @@ pub(super) struct Walk {
     pub(super) before: u64,
     pub(super) ended: bool,
     stash: Option<Framed>,
-    spare: Vec<u8>,
+    memory: Memory,
 }
 
 impl Walk {
@@ -81,7 +81,7 @@ impl Walk {
             before: 0,
             ended: false,
             stash: None,
-            spare: Vec::new(),
+            memory: Memory::default(),
         })
     }
 
@@ -93,9 +93,14 @@ impl Walk {
         self.ordinals.len() == self.inventory.len()
     }
 
+    /// Passes over the bodies of raw frames from now on, where the input is files.
+    pub(super) fn pass_bodies(&mut self) {
+        self.memory.pass = true;
+    }
+
     /// Takes back memory of a frame that is done with.
     pub(super) fn recycle(&mut self, bytes: Vec<u8>) {
-        self.spare = bytes;
+        self.memory.spare = bytes;
     }
 
     /// Returns the next step.
@@ -169,8 +174,8 @@ impl Walk {
         opening[..4].copy_from_slice(&magic);
         frames::more(&mut self.feed, &start, &mut opening[4..])?;
         let expect = self.expected();
-        let spare = std::mem::take(&mut self.spare);
-        let framed = frames::read(&mut self.feed, start, opening, expect, spare)?;
+        let memory = Memory { spare: std::mem::take(&mut self.memory.spare), pass: self.memory.pass };
+        let framed = frames::read(&mut self.feed, start, opening, expect, memory)?;
         if expect == Expect::Glue { self.opening(framed) } else { self.chunk(framed).map(Some) }
     }
 
@@ -190,7 +195,7 @@ impl Walk {
             return Err(damaged(framed.spot, "the padding or tar header is not as it was written"));
         };
         self.count_glue(&framed.spot, content.len() as u64);
-        self.spare = framed.bytes;
+        self.memory.spare = framed.bytes;
         if self.next_head == HEAD.len() && content == tarhead::ending(self.before) {
             let missing = self.inventory.len() as u64 - self.seen;
             self.ended = missing == 0;
