@@ -91,6 +91,7 @@ impl Refusal {
                 "the body is larger than a limit on the way",
                 "raise the body limit of the proxy in front of the registry, or upload in smaller pieces",
             ),
+            407 => (FaultKind::Unavailable, "the proxy on the way asks for a password", "put it into the proxy's URL"),
             408 | 425 | 429 | 500..=599 => (FaultKind::Unavailable, "", ""),
             300..=399 => (FaultKind::Unavailable, "a redirect that leads nowhere", ""),
             200..=299 => (FaultKind::Malformed, "an answer that does not fit the request", ""),

@@ -1,7 +1,10 @@
 //! The registry client against scripted servers, and against a real registry where one is installed.
 
 mod documents;
+mod doors;
 mod downloads;
+mod harbor;
+mod paths;
 mod real;
 mod scripted;
 mod uploads;

@@ -33,10 +33,15 @@ fn manifest_reply(bytes: &[u8]) -> Reply {
 fn a_manifest_comes_verbatim_and_all_four_types_are_asked_for() {
     let server = open(|_| manifest_reply(DOCUMENT).with("Docker-Content-Digest", Digest::of(b"a lie")));
     let found = remote().manifest(&repository(&server), &tag("v1")).unwrap();
-    assert_eq!(found, ManifestBytes { descriptor: Descriptor::of(MediaType::OCI_MANIFEST, DOCUMENT), bytes: DOCUMENT.to_vec() });
+    assert_eq!(
+        found,
+        ManifestBytes { descriptor: Descriptor::of(MediaType::OCI_MANIFEST, DOCUMENT), bytes: DOCUMENT.to_vec() }
+    );
     let asked = server.seen().pop().unwrap();
     assert_eq!(asked.target, "/v2/apps/web/manifests/v1");
-    for media_type in [MediaType::OCI_INDEX, MediaType::OCI_MANIFEST, MediaType::DOCKER_LIST, MediaType::DOCKER_MANIFEST] {
+    for media_type in
+        [MediaType::OCI_INDEX, MediaType::OCI_MANIFEST, MediaType::DOCKER_LIST, MediaType::DOCKER_MANIFEST]
+    {
         assert!(asked.header("accept").unwrap().contains(media_type));
     }
     assert_eq!(asked.header("accept-encoding"), Some("identity"));
@@ -47,7 +52,9 @@ fn bytes_that_do_not_match_the_digest_asked_for_are_damaged() {
     let server = open(|_| manifest_reply(b"{}").with("Docker-Content-Digest", Digest::of(DOCUMENT)));
     let fault = remote().manifest(&repository(&server), &by_digest(DOCUMENT)).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Damaged);
-    assert!(fault.what.contains(&Digest::of(DOCUMENT).to_string()) && fault.what.contains(&Digest::of(b"{}").to_string()));
+    assert!(
+        fault.what.contains(&Digest::of(DOCUMENT).to_string()) && fault.what.contains(&Digest::of(b"{}").to_string())
+    );
 }
 
 #[test]
@@ -125,9 +132,8 @@ fn a_look_that_says_too_little_or_two_things_becomes_a_read() {
 
 #[test]
 fn a_look_by_digest_does_not_believe_another_digest() {
-    let server = open(|_| {
-        manifest_reply(b"{}").with("Content-Length", 2).with("Docker-Content-Digest", Digest::of(b"{}"))
-    });
+    let server =
+        open(|_| manifest_reply(b"{}").with("Content-Length", 2).with("Docker-Content-Digest", Digest::of(b"{}")));
     let fault = remote().head(&repository(&server), &by_digest(DOCUMENT)).unwrap_err();
     assert_eq!(fault.kind, FaultKind::Damaged);
 }
@@ -151,7 +157,8 @@ fn tags_come_from_all_pages_sorted_and_once() {
 #[test]
 fn pages_that_go_astray_are_errors() {
     let astray = |link: &'static str| {
-        let server = open(move |_| Reply::new(200).with("Link", format!("<{link}>; rel=next")).json(r#"{"tags":["a"]}"#));
+        let server =
+            open(move |_| Reply::new(200).with("Link", format!("<{link}>; rel=next")).json(r#"{"tags":["a"]}"#));
         let fault = remote().tags(&repository(&server)).unwrap_err();
         (fault.kind, server.count("GET", "/v2/apps/web/tags"))
     };
@@ -240,7 +247,8 @@ fn an_answer_that_is_no_list_of_referrers_is_an_error() {
         assert_eq!(fault.kind, FaultKind::Malformed, "{body}");
     }
     let image = r#"{"config":{"mediaType":"x/y","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":0},"layers":[]}"#;
-    let server = open(move |r| if r.path().contains("referrers") { Reply::new(404) } else { manifest_reply(image.as_bytes()) });
+    let server =
+        open(move |r| if r.path().contains("referrers") { Reply::new(404) } else { manifest_reply(image.as_bytes()) });
     assert_eq!(remote().referrers(&repository(&server), &subject).unwrap_err().kind, FaultKind::Malformed);
     let server = open(|r| if r.path().contains("referrers") { Reply::new(404) } else { Reply::new(403) });
     assert_eq!(remote().referrers(&repository(&server), &subject).unwrap_err().kind, FaultKind::Unauthorized);
@@ -305,7 +313,9 @@ fn an_immutable_tag_is_fine_where_it_names_the_same_document() {
 fn a_referrer_is_linked_by_tag_only_where_nothing_else_links_it() {
     let subject = Descriptor::of(MediaType::OCI_MANIFEST, b"subject");
     let config = Descriptor::of(MediaType::NOTATION_SIGNATURE, b"{}");
-    let bytes = serde_json::json!({"schemaVersion": 2, "config": config, "layers": [], "subject": subject}).to_string().into_bytes();
+    let bytes = serde_json::json!({"schemaVersion": 2, "config": config, "layers": [], "subject": subject})
+        .to_string()
+        .into_bytes();
     let signature = ManifestBytes { descriptor: Descriptor::of(MediaType::OCI_MANIFEST, &bytes), bytes };
 
     let linking = open(|_| Reply::new(201).with("OCI-Subject", "x"));

@@ -60,7 +60,9 @@ fn a_download_breaks_at_any_byte_without_harm() {
     let content = noise(64);
     for cut in 0..=content.len() {
         let served = content.clone();
-        let server = open(move |r| if r.header("range").is_none() && r.before == 0 { honest(r, &served).cut(cut) } else { honest(r, &served) });
+        let server = open(move |r| {
+            if r.header("range").is_none() && r.before == 0 { honest(r, &served).cut(cut) } else { honest(r, &served) }
+        });
         assert_eq!(read(&remote(), &server, &blob(&content), 0).unwrap(), content, "cut at {cut}");
     }
 }

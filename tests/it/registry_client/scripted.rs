@@ -260,9 +260,13 @@ fn converse(mut reader: impl BufRead, writer: &mut dyn Write, inner: &Inner) {
         };
         if let Some(reply) = (inner.early)(&request) {
             inner.seen.lock().unwrap().push(request.clone());
-            drop(reply.close().write(&request.method, writer));
-            // What was sent meanwhile is read away, so that closing does not reset the connection before the answer is read.
-            drop(std::io::copy(&mut reader, &mut std::io::sink()));
+            let reply = reply.close();
+            drop(reply.write(&request.method, writer));
+            // What was sent meanwhile is read away, so that closing does not reset the connection before the answer is
+            // read; where nothing was said, a reset is what is wanted.
+            if !reply.raw.as_ref().is_some_and(Vec::is_empty) {
+                drop(std::io::copy(&mut reader, &mut std::io::sink()));
+            }
             return;
         }
         let length = request.header("content-length").map_or(0, |text| text.parse().unwrap());

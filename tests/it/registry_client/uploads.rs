@@ -103,7 +103,10 @@ fn a_source_that_fails_gives_its_own_fault_and_cancels_the_upload() {
 
 #[test]
 fn an_upload_location_with_another_host_is_put_right() {
-    for location in ["http://core:8080/v2/apps/web/blobs/uploads/1?_state=a%2Fb==", "https://127.0.0.1:1/v2/apps/web/blobs/uploads/1?_state=a%2Fb=="] {
+    for location in [
+        "http://core:8080/v2/apps/web/blobs/uploads/1?_state=a%2Fb==",
+        "https://127.0.0.1:1/v2/apps/web/blobs/uploads/1?_state=a%2Fb==",
+    ] {
         let server = Server::new(move |r| match r.method.as_str() {
             "GET" => Reply::new(200),
             "POST" => Reply::new(202).with("Location", location),
@@ -324,7 +327,9 @@ fn a_mount_is_believed_only_after_a_look() {
     put(&remote, &server, &blob(b"x"), b"x").unwrap();
     assert_eq!(server.count("POST", UPLOADS), 1);
     assert!(puts(&server)[0].target.starts_with(&format!("{UPLOADS}9?_state=m&digest=")));
-    assert!(!remote.mount(&repository(&server), &blob(b"x"), &Repository::new("other.example", "a/b").unwrap()).unwrap());
+    assert!(
+        !remote.mount(&repository(&server), &blob(b"x"), &Repository::new("other.example", "a/b").unwrap()).unwrap()
+    );
 }
 
 #[test]
