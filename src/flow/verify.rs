@@ -12,6 +12,7 @@ use crate::model::event::Stage;
 use crate::model::{Digest, Event, Finding};
 use crate::trust::Judge;
 use serde::Serialize;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is checked.
 pub struct Request<'a> {
@@ -54,17 +55,20 @@ impl Verified {
 pub fn verify(request: Request<'_>, context: &Context<'_>) -> Result<Verified, FlowError> {
     match request.from {
         Medium::Files(files) => {
-            let checked = {
-                context.tell(Event::Started { stage: Stage::Verify, items: files.len() as u64, bytes: bytes(&files) });
-                let moved = |bytes| context.tell(Event::Moved { stage: Stage::Verify, bytes });
-                check(Input::Files(files.clone()), context.threads, &moved)
+            context.tell(Event::Started { stage: Stage::Verify, items: files.len() as u64, bytes: bytes(&files) });
+            let seen = AtomicU64::new(0);
+            let moved = |bytes| {
+                seen.fetch_add(bytes, Ordering::Relaxed);
+                context.tell(Event::Moved { stage: Stage::Verify, bytes });
             };
+            let checked = check(Input::Files(files.clone()), context.threads, &moved);
             context.tell(Event::Finished { stage: Stage::Verify });
             let head = match checked.papers {
                 Some(_) => Some(open(Input::Files(files.clone()), &Authors { keys: Vec::new(), allow_unsigned: true })),
                 None => None,
             };
-            Ok(report(checked, head, files.len(), request.authors, request.judge))
+            let seen = Seen { bytes: seen.into_inner(), volumes: files.len() };
+            Ok(report(checked, head, seen, request.authors, request.judge))
         }
         Medium::Stream(stream) => pass(Input::Stream(stream), request.authors, request.judge, context),
     }
@@ -74,10 +78,16 @@ fn bytes(files: &[std::path::PathBuf]) -> u64 {
     files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|meta| meta.len()).sum()
 }
 
+/// What was read.
+struct Seen {
+    bytes: u64,
+    volumes: usize,
+}
+
 fn report(
     checked: Checked,
     head: Option<Result<Opened, FlowError>>,
-    volumes: usize,
+    seen: Seen,
     authors: &Authors,
     judge: Option<&Judge>,
 ) -> Verified {
@@ -85,8 +95,8 @@ fn report(
         bundle: checked.bundle_id,
         authenticity: None,
         artifacts: 0,
-        bytes: checked.bytes,
-        volumes,
+        bytes: seen.bytes,
+        volumes: seen.volumes,
         evidence: None,
         findings: checked.findings,
     };

@@ -25,7 +25,7 @@ impl Dice {
 }
 
 fn images() -> Vec<Sample> {
-    let image = |seed: u64| SampleImage::new(seed).shared_layer(1, 2 << 20).layer(3 << 20).plain_layer(seed, 5 << 20).build();
+    let image = |seed: u64| SampleImage::new(seed).shared_layer(1, 2 << 20).layer(6 << 20).plain_layer(seed, 5 << 20).build();
     (1..=3).map(image).collect()
 }
 
