@@ -16,7 +16,9 @@ fn main() -> ExitCode {
         }
     });
     drop(handler);
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
     let environment = Environment {
         variables: std::env::vars_os().filter_map(text).collect(),
         terminal: std::io::stderr().is_terminal(),

@@ -155,7 +155,8 @@ fn hints(error: &FlowError) -> Vec<String> {
         FlowError::Refused(refusals) => refusals.iter().map(|refusal| refusal.hint.clone()).collect(),
         FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
         FlowError::Unauthentic(_) => vec![
-            "give the author's public key with --bundle-key, or accept this one bundle with --allow-unsigned-bundle".to_owned(),
+            "give the author's public key with --bundle-key, or accept this one bundle with --allow-unsigned-bundle"
+                .to_owned(),
         ],
         FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
         _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),

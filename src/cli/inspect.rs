@@ -71,11 +71,14 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<u8, CliError> {
 fn contents(opened: &Opened, files: Vec<PathBuf>) -> Contents<'_> {
     let volume = |file: PathBuf| VolumeLine { bytes: std::fs::metadata(&file).map_or(0, |meta| meta.len()), file };
     let shipment = &opened.shipment;
-    let lines = shipment.lock.artifacts.iter().zip(&shipment.evidence.artifacts).enumerate().map(|(at, (locked, evidence))| Line {
-        locked,
-        bytes: shipment.blobs_of_artifact(at).iter().map(|blob| blob.descriptor.size).sum(),
-        evidence,
-    });
+    let lines =
+        shipment.lock.artifacts.iter().zip(&shipment.evidence.artifacts).enumerate().map(|(at, (locked, evidence))| {
+            Line {
+                locked,
+                bytes: shipment.blobs_of_artifact(at).iter().map(|blob| blob.descriptor.size).sum(),
+                evidence,
+            }
+        });
     let inventory = opened.reader.inventory();
     Contents {
         bundle: &opened.bundle_id,

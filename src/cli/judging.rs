@@ -121,7 +121,8 @@ impl Authoring {
     /// Returns the accepted authors.
     pub fn authors(&self) -> Result<Authors, CliError> {
         let read = |path: &PathBuf| {
-            PublicKey::from_pem(text(path)?.as_bytes()).map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+            PublicKey::from_pem(text(path)?.as_bytes())
+                .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
         };
         Ok(Authors {
             keys: self.bundle_keys.iter().map(read).collect::<Result<_, _>>()?,

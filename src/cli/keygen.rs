@@ -28,7 +28,8 @@ pub fn run(arguments: Arguments, _: &Environment, output: &Output) -> Result<u8,
 
 /// Makes a key pair under the path prefix `prefix`, and returns both paths.
 pub fn write_pair(prefix: &Path) -> Result<(PathBuf, PathBuf), CliError> {
-    let key = SigningKey::generate().map_err(|error| CliError { code: super::error::INTERNAL, ..CliError::usage(error.to_string()) })?;
+    let key = SigningKey::generate()
+        .map_err(|error| CliError { code: super::error::INTERNAL, ..CliError::usage(error.to_string()) })?;
     let named = |ending: &str| PathBuf::from(format!("{}.{ending}", prefix.display()));
     let (private, public) = (named("key"), named("pub"));
     if public.exists() {

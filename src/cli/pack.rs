@@ -8,7 +8,7 @@ use super::judging::{Judging, signing_key};
 use super::output::Output;
 use super::wanting::Wanting;
 use crate::bundle::Options;
-use crate::flow::{Context, Packed, PackRequest, Remembering, Update, look_up, pack, pack_stream};
+use crate::flow::{Context, PackRequest, Packed, Remembering, Update, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
 
@@ -64,7 +64,11 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
     let written = &packed.written;
     let volumes = human::count(written.volumes.len().max(1) as u64, "volume");
     let artifacts = human::count(packed.artifacts as u64, "artifact");
-    say(format!("packed {artifacts}, {} of payload, into {volumes}, {}", human::bytes(packed.payload), human::bytes(written.bytes)));
+    say(format!(
+        "packed {artifacts}, {} of payload, into {volumes}, {}",
+        human::bytes(packed.payload),
+        human::bytes(written.bytes)
+    ));
     if packed.resumed > 0 {
         say(format!("{} of it were there from an earlier run", human::bytes(packed.resumed)));
     }

@@ -42,8 +42,9 @@ impl Progress {
     fn start(&self, stage: Stage, items: u64, bytes: u64) {
         let bar = match (&self.form, bytes) {
             (Form::Bars, 0) => ProgressBar::new(items).with_style(style("{msg:9} {pos}/{len}")),
-            (Form::Bars, _) => ProgressBar::new(bytes)
-                .with_style(style("{msg:9} {bar:30} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left")),
+            (Form::Bars, _) => ProgressBar::new(bytes).with_style(style(
+                "{msg:9} {bar:30} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  {eta} left",
+            )),
             _ => ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
         };
         bar.set_message(word(stage));
@@ -75,7 +76,12 @@ impl Progress {
         running.bar.finish_and_clear();
         let seconds = running.begun.elapsed().as_secs_f64();
         if running.bytes > 0 && !self.quiet {
-            #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate for people")]
+            #[expect(
+                clippy::cast_precision_loss,
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a rate for people"
+            )]
             let rate = (running.bytes as f64 / seconds.max(0.001)) as u64;
             let (bytes, rate) = (human::bytes(running.bytes), human::bytes(rate));
             self.line(&format!("{:9} {bytes} in {seconds:.1} s ({rate}/s)", word(stage)));

@@ -99,15 +99,20 @@ pub fn report(imported: Imported, receiving: &Receiving, form: Form, output: &Ou
         Form::Table => show(receipt, output),
     }
     match imported.failure {
-        Some(failure) => Err(CliError::from(failure).with_hint("run the same command again: what has arrived is not sent again")),
+        Some(failure) => {
+            Err(CliError::from(failure).with_hint("run the same command again: what has arrived is not sent again"))
+        }
         None => Ok(()),
     }
 }
 
 fn show_plan(plan: &DeliveryPlan, output: &Output) {
     let state = |present| if present { "already there" } else { "to import" };
-    let rows: Vec<Vec<String>> =
-        plan.artifacts.iter().map(|artifact| vec![state(artifact.present).to_owned(), artifact.destination.clone()]).collect();
+    let rows: Vec<Vec<String>> = plan
+        .artifacts
+        .iter()
+        .map(|artifact| vec![state(artifact.present).to_owned(), artifact.destination.clone()])
+        .collect();
     output.result(human::table(&rows).trim_end());
     let artifacts = human::count(plan.missing() as u64, "artifact");
     let blobs = plan.blobs.iter().filter(|blob| blob.present_in.is_none()).count();

@@ -57,7 +57,11 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
     let volumes = human::count(verified.volumes as u64, "volume");
     let bytes = human::bytes(verified.bytes);
     if verified.holds() {
-        let policy = if judged { "; every artifact is accepted by the policy" } else { "; no policy was given, artifacts were not judged" };
+        let policy = if judged {
+            "; every artifact is accepted by the policy"
+        } else {
+            "; no policy was given, artifacts were not judged"
+        };
         output.result(format!("good: {artifacts}, {bytes} in {volumes}{policy}"));
     } else {
         let wrong = human::count(verified.findings.len() as u64, "finding");

@@ -31,9 +31,8 @@ impl Wanting {
         match (&self.file, &self.lock, &self.references[..]) {
             (Some(path), _, _) => Ok(Wanted::Mirror(path.clone())),
             (_, Some(path), _) => Ok(Wanted::Lock(path.clone())),
-            (None, None, []) => {
-                Err(CliError::usage("nothing is wanted").with_hint("name references, or a mirror file with -f, or a lock with --lock"))
-            }
+            (None, None, []) => Err(CliError::usage("nothing is wanted")
+                .with_hint("name references, or a mirror file with -f, or a lock with --lock")),
             (None, None, references) => {
                 let images: Result<Vec<ImageRef>, _> = references.iter().map(|text| text.parse()).collect();
                 Ok(Wanted::References(images?, self.rule()?))
@@ -43,7 +42,9 @@ impl Wanting {
 
     fn rule(&self) -> Result<PlatformRule, CliError> {
         let parse = |text: &String| {
-            Platform::parse(text).ok_or_else(|| CliError::usage(format!("{text:?} is no platform; linux/amd64 and linux/arm/v7 are some")))
+            Platform::parse(text).ok_or_else(|| {
+                CliError::usage(format!("{text:?} is no platform; linux/amd64 and linux/arm/v7 are some"))
+            })
         };
         let platforms: Vec<Platform> = self.platforms.iter().map(parse).collect::<Result<_, _>>()?;
         Ok(match platforms.len() {

@@ -49,7 +49,8 @@ impl<'a> Delivery<'a> {
         context: &'a Context<'a>,
         reopen: Reopen<'a>,
     ) -> Self {
-        let blobs: BTreeMap<&Digest, &BlobPlan> = plan.blobs.iter().map(|blob| (&blob.descriptor.digest, blob)).collect();
+        let blobs: BTreeMap<&Digest, &BlobPlan> =
+            plan.blobs.iter().map(|blob| (&blob.descriptor.digest, blob)).collect();
         let waits = |at: usize, artifact: &ArtifactPlan| {
             let needed = if artifact.present { Vec::new() } else { shipment.blobs_of_artifact(at) };
             needed
@@ -122,7 +123,8 @@ impl<'a> Delivery<'a> {
             self.document(at, artifact, step)?;
         }
         self.state().outcomes[at] = Some(Outcome::Imported);
-        let done = Event::Done { stage: Stage::Import, item: artifact.destination.clone(), outcome: "imported".to_owned() };
+        let done =
+            Event::Done { stage: Stage::Import, item: artifact.destination.clone(), outcome: "imported".to_owned() };
         self.context.tell(done);
         Ok(())
     }
@@ -155,7 +157,12 @@ impl<'a> Delivery<'a> {
     }
 
     /// Sends the bytes of `want`; opens them anew after a break, where that is possible.
-    fn send(&self, place: &Repository, want: &Descriptor, content: Option<&mut (dyn Read + Send)>) -> Result<(), FlowError> {
+    fn send(
+        &self,
+        place: &Repository,
+        want: &Descriptor,
+        content: Option<&mut (dyn Read + Send)>,
+    ) -> Result<(), FlowError> {
         let fail = |fault| FlowError::destination(format!("{} in {place}", want.digest), fault);
         let mut last = match content {
             Some(content) => match self.to.put(place, want, content) {
@@ -179,7 +186,8 @@ impl<'a> Delivery<'a> {
                 Err(fault) => last = Some(fault),
             }
         }
-        let nothing = || Fault::new(FaultKind::Unavailable, place.to_string(), "the bytes cannot be read a second time");
+        let nothing =
+            || Fault::new(FaultKind::Unavailable, place.to_string(), "the bytes cannot be read a second time");
         Err(fail(last.unwrap_or_else(nothing)))
     }
 
@@ -204,14 +212,16 @@ impl<'a> Delivery<'a> {
             Some(tag) => format!("{}:{tag}", artifact.repository),
             None => format!("{}@{}", artifact.repository, step.digest),
         };
-        let document = self.shipment.verbatim(&step.digest).ok_or_else(|| FlowError::Incomplete {
-            what: artifact.destination.clone(),
-            digest: step.digest.clone(),
-        })?;
+        let document = self
+            .shipment
+            .verbatim(&step.digest)
+            .ok_or_else(|| FlowError::Incomplete { what: artifact.destination.clone(), digest: step.digest.clone() })?;
         for round in 1..=TRIES {
             match self.to.put_manifest(&artifact.repository, &document, step.tag.as_ref()) {
                 Ok(()) => break,
-                Err(fault) if fault.kind == FaultKind::Missing && round < TRIES => self.send_what_vanished(at, artifact)?,
+                Err(fault) if fault.kind == FaultKind::Missing && round < TRIES => {
+                    self.send_what_vanished(at, artifact)?
+                }
                 Err(fault) => return Err(FlowError::Destination(ItemFault { item: item(), fault })),
             }
         }

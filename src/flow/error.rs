@@ -126,7 +126,12 @@ fn list(items: &[ItemFault]) -> String {
 fn refusals(items: &[Refusal]) -> String {
     let lines: Vec<String> =
         items.iter().map(|r| format!("\n  {}: {} (decided by {})", r.item, r.reason, r.rule)).collect();
-    format!("the policy refuses {} {}:{}", items.len(), if items.len() == 1 { "artifact" } else { "artifacts" }, lines.concat())
+    format!(
+        "the policy refuses {} {}:{}",
+        items.len(),
+        if items.len() == 1 { "artifact" } else { "artifacts" },
+        lines.concat()
+    )
 }
 
 fn findings(items: &[Finding]) -> String {

@@ -8,12 +8,12 @@ use super::subset;
 use crate::document::evidence::{ArtifactEvidence, Attached, BundleEvidence};
 use crate::document::lock::{Lock, LockedArtifact};
 use crate::model::event::Stage;
+use crate::model::evidence::FindingClass;
 use crate::model::port::{ManifestBytes, Source};
 use crate::model::{
-    Content, Descriptor, Digest, Event, EventSink, Fault, FaultKind, Finding, ImageDocument, Reference, Repository, Tag,
-    limits,
+    Content, Descriptor, Digest, Event, EventSink, Fault, FaultKind, Finding, ImageDocument, Reference, Repository,
+    Tag, limits,
 };
-use crate::model::evidence::FindingClass;
 use crate::trust::{Candidate, Judge, Judgement, legacy_tags, wants_layers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -111,10 +111,9 @@ impl<'a> Collector<'a> {
             .collect();
         let source = self.source;
         let results = pool::all(&new, self.threads, |(at, want)| {
-            source.manifest(at, &Reference::Digest(want.digest.clone())).map_err(|fault| ItemFault {
-                item: format!("{at}@{}", want.digest),
-                fault,
-            })
+            source
+                .manifest(at, &Reference::Digest(want.digest.clone()))
+                .map_err(|fault| ItemFault { item: format!("{at}@{}", want.digest), fault })
         });
         let documents = keep_or_list(results)?;
         let mut below = Vec::new();
@@ -172,7 +171,10 @@ impl<'a> Collector<'a> {
         if document.descriptor.digest != artifact.digest {
             return Err(FlowError::Content {
                 item: artifact.source.to_string(),
-                why: format!("the index cut to its platforms is {}, the lock has {}", document.descriptor.digest, artifact.digest),
+                why: format!(
+                    "the index cut to its platforms is {}, the lock has {}",
+                    document.descriptor.digest, artifact.digest
+                ),
             });
         }
         self.take_up(at, &root(artifact), document)
@@ -225,7 +227,9 @@ impl<'a> Collector<'a> {
         let lists = pool::all(&repositories, self.threads, |at| match source.tags(at) {
             Ok(tags) => Ok(Some(tags.into_iter().collect())),
             // Pulling may be allowed where listing is not; then each tag is asked for by name.
-            Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Missing | FaultKind::Refused) => Ok(None),
+            Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Missing | FaultKind::Refused) => {
+                Ok(None)
+            }
             Err(fault) => Err(ItemFault { item: format!("tags of {at}"), fault }),
         });
         Ok(repositories.into_iter().zip(keep_or_list(lists)?).collect())
@@ -256,7 +260,12 @@ impl<'a> Collector<'a> {
         Ok(next)
     }
 
-    fn referring(&mut self, at: &Repository, subject: &Digest, referrers: &[Descriptor]) -> Result<Vec<Attached>, FlowError> {
+    fn referring(
+        &mut self,
+        at: &Repository,
+        subject: &Digest,
+        referrers: &[Descriptor],
+    ) -> Result<Vec<Attached>, FlowError> {
         if referrers.len() > limits::REFERRERS_PER_SUBJECT {
             return Err(FlowError::Content {
                 item: format!("{at}@{subject}"),
@@ -336,8 +345,13 @@ impl<'a> Collector<'a> {
         let subject = judged_subject(artifact);
         let place = (artifact.source.repository.clone(), subject.digest.clone());
         let none = Vec::new();
-        let candidates: Vec<Candidate> =
-            self.attached.get(&place).unwrap_or(&none).iter().filter_map(|a| candidate(a, &self.bytes, &self.parsed)).collect();
+        let candidates: Vec<Candidate> = self
+            .attached
+            .get(&place)
+            .unwrap_or(&none)
+            .iter()
+            .filter_map(|a| candidate(a, &self.bytes, &self.parsed))
+            .collect();
         (subject.digest.clone(), judge.judge(&artifact.source, &subject, &candidates))
     }
 
@@ -392,9 +406,7 @@ impl<'a> Collector<'a> {
 pub fn judged_subject(artifact: &LockedArtifact) -> Descriptor {
     match &artifact.subset {
         None => root(artifact),
-        Some(rule) => {
-            Descriptor::new(rule.original_type.clone(), Content { digest: rule.original.clone(), size: 0 })
-        }
+        Some(rule) => Descriptor::new(rule.original_type.clone(), Content { digest: rule.original.clone(), size: 0 }),
     }
 }
 
@@ -465,7 +477,11 @@ fn read_small(source: &dyn Source, at: &Repository, want: &Descriptor) -> Result
     if want.names_bytes(&bytes) {
         return Ok(bytes);
     }
-    let what = format!("expected {want}, received {} ({} bytes)", Digest::of_with(want.digest.algorithm(), &bytes), bytes.len());
+    let what = format!(
+        "expected {want}, received {} ({} bytes)",
+        Digest::of_with(want.digest.algorithm(), &bytes),
+        bytes.len()
+    );
     Err(fail(Fault::new(FaultKind::Damaged, item(), what)))
 }
 

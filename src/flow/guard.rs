@@ -13,8 +13,7 @@ pub struct Guard {
 /// Takes the lock file at `path`, or fails with who holds it. `who` says it for the next one.
 pub fn take(path: &Path, who: &str) -> Result<Guard, FlowError> {
     let fail = |source| FlowError::file(path, "cannot be used as a lock file", source);
-    let mut file =
-        File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
+    let mut file = File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(fail)?;
     if let Err(error) = rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         if error != rustix::io::Errno::WOULDBLOCK {
             return Err(fail(error.into()));

@@ -59,7 +59,8 @@ pub struct Imported {
 /// Imports a bundle. Problems that are known beforehand are errors; what fails on the way is in the result.
 pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>) -> Result<Imported, FlowError> {
     let started = (request.now)();
-    let place = to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
+    let place =
+        to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
     let (input, files) = match request.from {
         Medium::Files(files) => (Input::Files(files.clone()), Some(files)),
         Medium::Stream(stream) => (Input::Stream(stream), None),
@@ -77,7 +78,11 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
     let Opened { reader, first, shipment, authenticity, bundle_id, .. } = opened;
     let reopen = |want: &Descriptor| reopen(files.as_deref(), want);
     let delivery = Delivery::new(&plan, &shipment, to, context, &reopen);
-    context.tell(Event::Started { stage: Stage::Import, items: plan.missing() as u64, bytes: shipment_bytes(&reader, &shipment) });
+    context.tell(Event::Started {
+        stage: Stage::Import,
+        items: plan.missing() as u64,
+        bytes: shipment_bytes(&reader, &shipment),
+    });
     let failure = run(&delivery, reader, first, context).err();
     context.tell(Event::Finished { stage: Stage::Import });
     let why = failure.as_ref().map(ToString::to_string).unwrap_or_default();
@@ -117,7 +122,12 @@ enum Job<'a> {
 }
 
 /// Reads the bundle in order on this thread, while workers send; the first hard error ends both.
-fn run(delivery: &Delivery<'_>, reader: BundleReader, first: Option<Entry>, context: &Context<'_>) -> Result<(), FlowError> {
+fn run(
+    delivery: &Delivery<'_>,
+    reader: BundleReader,
+    first: Option<Entry>,
+    context: &Context<'_>,
+) -> Result<(), FlowError> {
     let (jobs, queue) = sync_channel::<Job<'_>>(1);
     let queue = Mutex::new(queue);
     let failure: Mutex<Option<FlowError>> = Mutex::new(None);

@@ -60,7 +60,11 @@ pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
 /// Decides whether the statement of a bundle is by an accepted author, and says by whom.
 pub fn authenticate(statement: &[u8], envelope: Option<&[u8]>, authors: &Authors) -> Result<String, FlowError> {
     let refused = |why: String| {
-        if authors.allow_unsigned { Ok(format!("not authentic, accepted by --allow-unsigned-bundle: {why}")) } else { Err(FlowError::Unauthentic(why)) }
+        if authors.allow_unsigned {
+            Ok(format!("not authentic, accepted by --allow-unsigned-bundle: {why}"))
+        } else {
+            Err(FlowError::Unauthentic(why))
+        }
     };
     let Some(envelope) = envelope else { return refused("the bundle is not signed".to_owned()) };
     if authors.keys.is_empty() {
@@ -77,7 +81,8 @@ pub fn authenticate(statement: &[u8], envelope: Option<&[u8]>, authors: &Authors
 
 /// Checks before any payload is read that every blob that an artifact needs is in the inventory.
 fn complete(shipment: &Shipment, reader: &BundleReader) -> Result<(), FlowError> {
-    let inventory: BTreeMap<&Digest, u64> = reader.inventory().iter().map(|record| (&record.digest, record.size)).collect();
+    let inventory: BTreeMap<&Digest, u64> =
+        reader.inventory().iter().map(|record| (&record.digest, record.size)).collect();
     for (at, artifact) in shipment.lock.artifacts.iter().enumerate() {
         for blob in shipment.blobs_of_artifact(at) {
             if inventory.get(&blob.descriptor.digest) != Some(&blob.descriptor.size) {

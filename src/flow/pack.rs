@@ -5,7 +5,9 @@ use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
 use super::shipment::Shipment;
 use super::{gather, pool};
-use crate::bundle::{Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, Pending, Written, write_stream};
+use crate::bundle::{
+    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, Pending, Written, write_stream,
+};
 use crate::document::lock::Lock;
 use crate::model::event::Stage;
 use crate::model::port::Source;
@@ -136,7 +138,9 @@ fn fill(
             .map_err(|fault| FlowError::Source(vec![ItemFault { item: item(), fault }]))?;
         match writer.fill(&pending, &mut *content, &moved) {
             Ok(()) => break,
-            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => pending.from = 0,
+            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => {
+                pending.from = 0
+            }
             Err(FillError::Source { source, .. }) => {
                 let fault = Fault::from_io(source, &item(), "ended early");
                 return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));
@@ -188,7 +192,8 @@ fn items(shipment: &Shipment) -> Vec<Item> {
         }
         for blob in shipment.blobs_of_artifact(at) {
             if seen.insert(blob.descriptor.digest.clone()) {
-                let body = shipment.small(&blob.descriptor.digest).map_or(Body::Payload, |b| Body::Document(b.to_vec()));
+                let body =
+                    shipment.small(&blob.descriptor.digest).map_or(Body::Payload, |b| Body::Document(b.to_vec()));
                 items.push(Item { descriptor: blob.descriptor, class: blob.class, body });
             }
         }

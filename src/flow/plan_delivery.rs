@@ -41,7 +41,11 @@ impl Prefix {
 
     /// Returns the repository that `target` becomes here.
     pub fn repository(&self, target: &Target) -> Result<Repository, ReferenceError> {
-        let path = if self.path.is_empty() { target.repository.clone() } else { format!("{}/{}", self.path, target.repository) };
+        let path = if self.path.is_empty() {
+            target.repository.clone()
+        } else {
+            format!("{}/{}", self.path, target.repository)
+        };
         Repository::new(&self.host, &path)
     }
 }
@@ -185,7 +189,12 @@ fn name(shipment: &Shipment, at: usize, repository: &Repository) -> String {
 }
 
 /// Returns whether the artifact with all that is attached to it is there, and what should be known of its tags.
-fn state(shipment: &Shipment, at: usize, repository: &Repository, to: &dyn Destination) -> Result<(bool, Vec<Finding>), FlowError> {
+fn state(
+    shipment: &Shipment,
+    at: usize,
+    repository: &Repository,
+    to: &dyn Destination,
+) -> Result<(bool, Vec<Finding>), FlowError> {
     let Some((locked, evidence)) = shipment.artifact(at) else { return Ok((true, Vec::new())) };
     let mut findings = Vec::new();
     let top = (locked.digest.clone(), locked.destination.tag.clone());

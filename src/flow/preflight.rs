@@ -82,7 +82,10 @@ fn oversized(shipment: &Shipment, plan: &DeliveryPlan, place: &PlaceState) -> Ve
     let steps = plan.artifacts.iter().flat_map(|artifact| artifact.documents.iter().map(move |step| (artifact, step)));
     let large = steps.filter_map(|(artifact, step)| {
         let size = shipment.verbatim(&step.digest)?.descriptor.size;
-        let what = format!("its document {} has {size} bytes; {} takes at most {}", step.digest, place.product, place.manifest_limit);
+        let what = format!(
+            "its document {} has {size} bytes; {} takes at most {}",
+            step.digest, place.product, place.manifest_limit
+        );
         (size > place.manifest_limit).then(|| Finding::error(FindingClass::Destination, &artifact.destination, what))
     });
     large.collect()
@@ -108,7 +111,9 @@ fn project_findings(name: &str, need: &Need, to: &dyn Destination, mode: Mode) -
     match to.may_push(first) {
         Ok(()) => Ok(findings),
         Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Refused) => {
-            findings.push(Finding::error(FindingClass::Destination, first.to_string(), fault.to_string()).with_hint(fault.hint));
+            findings.push(
+                Finding::error(FindingClass::Destination, first.to_string(), fault.to_string()).with_hint(fault.hint),
+            );
             Ok(findings)
         }
         Err(fault) => Err(fail(fault)),
@@ -120,10 +125,18 @@ fn room(name: &str, bytes: u64, state: &ProjectState) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         state.notes.iter().map(|note| Finding::warning(FindingClass::Destination, &place, note)).collect();
     if state.proxy {
-        findings.push(Finding::error(FindingClass::Destination, &place, "is a proxy cache, into which nothing can be pushed"));
+        findings.push(Finding::error(
+            FindingClass::Destination,
+            &place,
+            "is a proxy cache, into which nothing can be pushed",
+        ));
     }
     if let Some(quota) = state.quota.filter(|quota| state.used.saturating_add(bytes) > *quota) {
-        let what = format!("quota {quota} bytes, used {}, needed {bytes}: {} bytes too few", state.used, state.used + bytes - quota);
+        let what = format!(
+            "quota {quota} bytes, used {}, needed {bytes}: {} bytes too few",
+            state.used,
+            state.used + bytes - quota
+        );
         findings.push(Finding::error(FindingClass::Destination, &place, what));
     }
     findings

@@ -12,25 +12,31 @@ const ROOM: usize = 16 << 20;
 /// A source that hands out a document a second time without asking again.
 pub struct Remembering<'a> {
     inner: &'a dyn Source,
-    known: Mutex<(BTreeMap<(Repository, Digest), ManifestBytes>, usize)>,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    documents: BTreeMap<(Repository, Digest), ManifestBytes>,
+    bytes: usize,
 }
 
 impl<'a> Remembering<'a> {
     /// Wraps `inner`.
     pub fn new(inner: &'a dyn Source) -> Self {
-        Self { inner, known: Mutex::new((BTreeMap::new(), 0)) }
+        Self { inner, known: Mutex::new(Known::default()) }
     }
 
     fn recall(&self, at: &Repository, digest: &Digest) -> Option<ManifestBytes> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.0.get(&(at.clone(), digest.clone())).cloned()
+        known.documents.get(&(at.clone(), digest.clone())).cloned()
     }
 
     fn keep(&self, at: &Repository, document: &ManifestBytes) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.1 + document.bytes.len() <= ROOM {
-            known.1 += document.bytes.len();
-            known.0.insert((at.clone(), document.descriptor.digest.clone()), document.clone());
+        if known.bytes + document.bytes.len() <= ROOM {
+            known.bytes += document.bytes.len();
+            known.documents.insert((at.clone(), document.descriptor.digest.clone()), document.clone());
         }
     }
 }

@@ -272,9 +272,10 @@ fn narrow(
         return Ok((document, None));
     };
     if wish.source.digest.is_some() {
-        let why = "is pinned by the digest of an index, and a platform rule would give it another digest; who runs it asks \
+        let why =
+            "is pinned by the digest of an index, and a platform rule would give it another digest; who runs it asks \
                    for the pinned one. Leave it whole, or pin it by tag"
-            .to_owned();
+                .to_owned();
         return Err(FlowError::Usage(format!("{} {why}", wish.source)));
     }
     let rule = Subset {
@@ -290,7 +291,8 @@ fn narrow(
             let kept = subset::choose(&item, index, platforms)?;
             let images: Vec<_> = kept.iter().filter(|d| d.platform.as_ref().is_none_or(|p| !p.is_unknown())).collect();
             let [only] = images[..] else {
-                let why = format!("{} images match the platform rule; `digest: single` needs exactly one", images.len());
+                let why =
+                    format!("{} images match the platform rule; `digest: single` needs exactly one", images.len());
                 return Err(FlowError::Content { item, why });
             };
             source
@@ -309,7 +311,10 @@ fn refuse_collisions(artifacts: &[LockedArtifact]) -> Result<(), FlowError> {
         let owner = owners.entry(&artifact.destination).or_insert(artifact);
         if owner.digest != artifact.digest {
             let tag = artifact.destination.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-            collisions.push(format!("\n  {}:{tag}: {} and {}", artifact.destination.repository, owner.source, artifact.source));
+            collisions.push(format!(
+                "\n  {}:{tag}: {} and {}",
+                artifact.destination.repository, owner.source, artifact.source
+            ));
         }
     }
     if collisions.is_empty() {

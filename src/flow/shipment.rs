@@ -77,12 +77,13 @@ impl Shipment {
         if depth >= limits::INDEX_DEPTH {
             return Err(contradiction(format!("indexes lie within each other more than {} deep", limits::INDEX_DEPTH)));
         }
-        let bytes = self.small.remove(&want.digest).ok_or_else(|| FlowError::Incomplete {
-            what: "the lock".to_owned(),
-            digest: want.digest.clone(),
-        })?;
+        let bytes = self
+            .small
+            .remove(&want.digest)
+            .ok_or_else(|| FlowError::Incomplete { what: "the lock".to_owned(), digest: want.digest.clone() })?;
         agree(want, &want.media_type, bytes.len())?;
-        let parsed = ImageDocument::parse(&bytes, &want.media_type).map_err(|error| contradiction(error.to_string()))?;
+        let parsed =
+            ImageDocument::parse(&bytes, &want.media_type).map_err(|error| contradiction(error.to_string()))?;
         let below: Vec<Descriptor> = match &parsed {
             ImageDocument::Index(index) => index.manifests.clone(),
             ImageDocument::Image(_) => Vec::new(),
@@ -99,7 +100,8 @@ impl Shipment {
             for child in document.parsed.children() {
                 let known = *sizes.entry(&child.digest).or_insert(child.size);
                 if known != child.size {
-                    let why = format!("names {} with {} bytes, another document with {known}", child.digest, child.size);
+                    let why =
+                        format!("names {} with {} bytes, another document with {known}", child.digest, child.size);
                     return Err(FlowError::Content { item: holder.to_string(), why });
                 }
             }

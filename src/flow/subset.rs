@@ -28,8 +28,13 @@ pub fn choose<'a>(name: &str, index: &'a ImageIndex, platforms: &[Platform]) -> 
     for wanted in platforms {
         let serving = for_platform(wanted);
         if serving.is_empty() {
-            let there: BTreeSet<String> =
-                index.manifests.iter().filter_map(|d| d.platform.as_ref()).filter(|p| !p.is_unknown()).map(ToString::to_string).collect();
+            let there: BTreeSet<String> = index
+                .manifests
+                .iter()
+                .filter_map(|d| d.platform.as_ref())
+                .filter(|p| !p.is_unknown())
+                .map(ToString::to_string)
+                .collect();
             let there: Vec<String> = there.into_iter().collect();
             let why = format!("has no image for {wanted}; it has {}", there.join(", "));
             return Err(FlowError::Content { item: name.to_owned(), why });
@@ -49,7 +54,8 @@ pub fn rewrite(whole: &ManifestBytes, platforms: &[Platform]) -> Result<Manifest
     let kept: BTreeSet<String> = choose(&name, index, platforms)?.into_iter().map(|d| d.digest.to_string()).collect();
     let mut value: serde_json::Value = serde_json::from_slice(&whole.bytes).map_err(|e| broken(e.to_string()))?;
     if let Some(children) = value.get_mut("manifests").and_then(serde_json::Value::as_array_mut) {
-        children.retain(|child| child.get("digest").and_then(serde_json::Value::as_str).is_some_and(|d| kept.contains(d)));
+        children
+            .retain(|child| child.get("digest").and_then(serde_json::Value::as_str).is_some_and(|d| kept.contains(d)));
     }
     let bytes = crate::model::json::canonical(&value);
     Ok(ManifestBytes { descriptor: Descriptor::of(whole.descriptor.media_type.clone(), &bytes), bytes })
@@ -71,15 +77,25 @@ mod tests {
         };
         let amd = child(1, "linux", "amd64", None);
         let arm = child(2, "linux", "arm64", None);
-        let list = [amd.clone(), arm.clone(), child(3, "unknown", "unknown", Some(&amd)), child(4, "unknown", "unknown", Some(&arm))];
-        let text = format!(r#"{{"schemaVersion":2,"extra":{{"b":1,"a":2}},"manifests":{}}}"#, serde_json::to_string(&list).unwrap());
+        let list = [
+            amd.clone(),
+            arm.clone(),
+            child(3, "unknown", "unknown", Some(&amd)),
+            child(4, "unknown", "unknown", Some(&arm)),
+        ];
+        let text = format!(
+            r#"{{"schemaVersion":2,"extra":{{"b":1,"a":2}},"manifests":{}}}"#,
+            serde_json::to_string(&list).unwrap()
+        );
         ManifestBytes { descriptor: Descriptor::of(MediaType::OCI_INDEX, text.as_bytes()), bytes: text.into_bytes() }
     }
 
     #[test]
     fn an_attestation_stays_with_the_image_it_is_about() {
         let cut = rewrite(&index(), &[Platform::parse("linux/arm64").unwrap()]).unwrap();
-        let ImageDocument::Index(kept) = ImageDocument::parse(&cut.bytes, &cut.descriptor.media_type).unwrap() else { panic!() };
+        let ImageDocument::Index(kept) = ImageDocument::parse(&cut.bytes, &cut.descriptor.media_type).unwrap() else {
+            panic!()
+        };
         assert_eq!(kept.manifests.len(), 2);
         assert!(String::from_utf8(cut.bytes).unwrap().contains("extra"));
     }

@@ -38,7 +38,8 @@ pub fn sync(
     context: &Context<'_>,
 ) -> Result<Imported, FlowError> {
     let started = (request.now)();
-    let place = to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
+    let place =
+        to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
     let Gathered { shipment, origin, warnings } =
         gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
     let mut plan = plan(&shipment, request.prefix, to, context)?;

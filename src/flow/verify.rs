@@ -7,8 +7,8 @@ use super::judge_again::judge_again;
 use super::opened::{Authors, Opened, authenticate, open};
 use crate::bundle::{Checked, Input, check};
 use crate::document::evidence::BundleEvidence;
-use crate::model::evidence::{FindingClass, Severity};
 use crate::model::event::Stage;
+use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Digest, Event, Finding};
 use crate::trust::Judge;
 use serde::Serialize;
@@ -63,10 +63,10 @@ pub fn verify(request: Request<'_>, context: &Context<'_>) -> Result<Verified, F
             };
             let checked = check(Input::Files(files.clone()), context.threads, &moved);
             context.tell(Event::Finished { stage: Stage::Verify });
-            let head = match checked.papers {
-                Some(_) => Some(open(Input::Files(files.clone()), &Authors { keys: Vec::new(), allow_unsigned: true })),
-                None => None,
-            };
+            let head = checked
+                .papers
+                .as_ref()
+                .map(|_| open(Input::Files(files.clone()), &Authors { keys: Vec::new(), allow_unsigned: true }));
             let seen = Seen { bytes: seen.into_inner(), volumes: files.len() };
             Ok(report(checked, head, seen, request.authors, request.judge))
         }
@@ -119,7 +119,8 @@ fn author(verified: &mut Verified, statement: &[u8], envelope: Option<&[u8]>, au
     match authenticate(statement, envelope, authors) {
         Ok(words) => verified.authenticity = Some(words),
         Err(error) => {
-            let hint = "give the author's public key with --bundle-key, or --allow-unsigned-bundle to look at bytes only";
+            let hint =
+                "give the author's public key with --bundle-key, or --allow-unsigned-bundle to look at bytes only";
             let finding = Finding::error(FindingClass::Policy, "signature of the bundle", error.to_string());
             verified.findings.push(finding.with_hint(hint));
         }

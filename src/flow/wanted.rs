@@ -54,8 +54,8 @@ pub fn look_up(
             let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
             let base = path.parent().unwrap_or(Path::new("."));
             let discovery = discover(&mirror, &place, base)?;
-            let mapping = Mapping::new(&mirror)
-                .map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
+            let mapping =
+                Mapping::new(&mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
             let destination = |image: &ImageRef| mapping.destination(image);
             let wishes = Wishes { found: discovery.found, destination: &destination, earlier, update };
             Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: discovery.findings })

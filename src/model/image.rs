@@ -90,6 +90,7 @@ pub struct ImageIndex {
 
 /// One of the two documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are images; a box would cost each of them")]
 pub enum ImageDocument {
     /// A single image or artifact.
     Image(ImageManifest),

@@ -241,7 +241,8 @@ impl Shared {
                 (fault, if status == 404 { 1 } else { 0 })
             }
             Err(Failure { fault, trouble: None }) => (*fault, 0),
-            Err(Failure { fault, .. }) => (*fault, LOOKS),
+            // Who asked for few tries does not want to wait long for an answer that got lost either.
+            Err(Failure { fault, .. }) => (*fault, LOOKS.min(self.core.settings.retries + 1)),
         };
         if complete && looks > 0 && self.arrived(&target.host, target.at, target.want, looks)? {
             return Ok(());

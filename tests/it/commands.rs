@@ -47,7 +47,17 @@ fn a_source_that_is_not_there_exits_with_20_and_names_all_that_are_missing() {
     let absent = good.replace("team/app", "team/absent");
     // "team/app:1" has no ":1" in its host's port by accident.
     stage
-        .airlift(&["pack", &good, &format!("{}/team/app:9", stage.upstream.host()), &absent, "-o", "b", "--allow-unsigned", "**", "--plain-http"])
+        .airlift(&[
+            "pack",
+            &good,
+            &format!("{}/team/app:9", stage.upstream.host()),
+            &absent,
+            "-o",
+            "b",
+            "--allow-unsigned",
+            "**",
+            "--plain-http",
+        ])
         .expect(20)
         .says(&["2 things could not be had", "team/app:9", "team/absent"]);
     let _ = gone;
@@ -74,7 +84,8 @@ fn a_dry_run_says_what_a_run_would_do_and_writes_nothing() {
     stage.pack(&[&reference], "b", &["--allow-unsigned", "**"]).expect(0);
     let dry = stage.import("b.airlift", &["--dry-run", "-o", "json"]).expect(0);
     let plan: serde_json::Value = serde_json::from_str(&dry.stdout).unwrap();
-    let planned: u64 = plan["blobs"].as_array().unwrap().iter().map(|blob| blob["descriptor"]["size"].as_u64().unwrap()).sum();
+    let planned: u64 =
+        plan["blobs"].as_array().unwrap().iter().map(|blob| blob["descriptor"]["size"].as_u64().unwrap()).sum();
     assert!(stage.tags_there("team/app").is_empty());
     let ran = stage.import("b.airlift", &["-o", "json"]).expect(0);
     let receipt: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
@@ -84,7 +95,12 @@ fn a_dry_run_says_what_a_run_would_do_and_writes_nothing() {
 #[test]
 fn the_demo_runs_the_whole_job_without_a_network() {
     let stage = Stage::new();
-    stage.airlift(&["demo"]).expect(0).says(&["refuses 1 artifact", "pinned", "refused: ", "0 blobs sent, 0 documents written"]);
+    stage.airlift(&["demo"]).expect(0).says(&[
+        "refuses 1 artifact",
+        "pinned",
+        "refused: ",
+        "0 blobs sent, 0 documents written",
+    ]);
     stage.airlift(&["demo", "--dir", "kept"]).expect(0);
     for name in ["mirror.yaml", "policy.yaml", "airlift.lock", "receipt.json", "author.pub", "bundle.001.airlift"] {
         assert!(stage.path("kept").join(name).exists(), "{name}");
@@ -98,7 +114,8 @@ fn two_syncs_of_one_job_exclude_each_other() {
     let held = std::fs::File::create(stage.path("job.lock")).unwrap();
     held.lock().unwrap();
     let to = stage.enclave.host();
-    let arguments = ["sync", &reference, "--to", &to, "--allow-unsigned", "**", "--plain-http", "--lock-file", "job.lock"];
+    let arguments =
+        ["sync", &reference, "--to", &to, "--allow-unsigned", "**", "--plain-http", "--lock-file", "job.lock"];
     stage.airlift(&arguments).expect(10).says(&["another run holds"]);
     held.unlock().unwrap();
     stage.airlift(&arguments).expect(0);

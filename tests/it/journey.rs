@@ -35,7 +35,10 @@ fn what_was_packed_arrives_with_its_signatures_and_sboms_tag_last() {
     let stage = Stage::new();
     let (app, tool, references) = catalogue(&stage);
     stage.pack(&as_strs(&references), "b", &[]).expect(0).says(&["packed 2 artifacts", "bundle sha256:"]);
-    stage.airlift(&["verify", "b.airlift", "--bundle-key", "author.pub", "--key", "cosign.pub"]).expect(0).says(&["good: 2 artifacts"]);
+    stage
+        .airlift(&["verify", "b.airlift", "--bundle-key", "author.pub", "--key", "cosign.pub"])
+        .expect(0)
+        .says(&["good: 2 artifacts"]);
     stage.enclave.record();
     stage.import("b.airlift", &["--receipt", "r.json"]).expect(0).says(&["complete: 2 of 2 artifacts"]);
 
@@ -46,7 +49,13 @@ fn what_was_packed_arrives_with_its_signatures_and_sboms_tag_last() {
     let referrers = stage.remote.referrers(&stage.there("team/app"), app.digest()).unwrap();
     assert_eq!(referrers.len(), 1, "the SBOM refers to the image at the destination as well");
 
-    let puts: Vec<String> = stage.enclave.exchanges().into_iter().filter(|e| e.method == "PUT" && e.path.contains("/team/app/manifests/")).map(|e| e.path).collect();
+    let puts: Vec<String> = stage
+        .enclave
+        .exchanges()
+        .into_iter()
+        .filter(|e| e.method == "PUT" && e.path.contains("/team/app/manifests/"))
+        .map(|e| e.path)
+        .collect();
     assert!(puts.last().unwrap().ends_with("/manifests/1.0"), "the tag comes last: {puts:?}");
     let receipt = Receipt::read(&std::fs::read(stage.path("r.json")).unwrap(), "r.json").unwrap();
     assert!(receipt.complete && receipt.artifacts.iter().all(|a| a.outcome == Outcome::Imported));
@@ -85,12 +94,18 @@ fn an_unsigned_image_and_one_signed_by_another_are_refused_and_nothing_is_writte
     ];
     stage.sign_as("team/foreign", foreign.digest(), foreign.digest(), &other);
     stage.sign_as("team/stolen", unsigned.digest(), stolen.digest(), &stage.key);
-    stage
-        .pack(&as_strs(&references), "b", &[])
-        .expect(30)
-        .says(&["refuses 3 artifacts", "team/unsigned:1@sha256:", "team/foreign", "team/stolen"]);
+    stage.pack(&as_strs(&references), "b", &[]).expect(30).says(&[
+        "refuses 3 artifacts",
+        "team/unsigned:1@sha256:",
+        "team/foreign",
+        "team/stolen",
+    ]);
     assert!(volumes(stage.folder.path(), "b").is_empty());
-    assert!(files(stage.folder.path()).iter().all(|file| !file.to_string_lossy().contains("b.") || !file.to_string_lossy().ends_with(".partial")));
+    assert!(
+        files(stage.folder.path())
+            .iter()
+            .all(|file| !file.to_string_lossy().contains("b.") || !file.to_string_lossy().ends_with(".partial"))
+    );
     let pattern = format!("{}/team/**", stage.upstream.host());
     stage.pack(&as_strs(&references), "b", &["--allow-unsigned", &pattern]).expect(0);
 }
@@ -147,7 +162,10 @@ fn volumes_are_found_in_any_order_and_every_damage_is_refused_with_its_place() {
     std::fs::write(&second, &bad).unwrap();
     stage.airlift(&arguments).expect(40).says(&["b.002.airlift"]);
     assert!(stage.tags_there("team/big").is_empty(), "no tag of a damaged bundle is visible");
-    stage.airlift(&["verify", "b.001.airlift", "b.002.airlift", "b.003.airlift", "--bundle-key", "author.pub"]).expect(40).says(&["b.002.airlift", "NOT good"]);
+    stage
+        .airlift(&["verify", "b.001.airlift", "b.002.airlift", "b.003.airlift", "--bundle-key", "author.pub"])
+        .expect(40)
+        .says(&["b.002.airlift", "NOT good"]);
     std::fs::write(&second, &good).unwrap();
     stage.airlift(&arguments).expect(0);
     stage.assert_arrived("team/big", &tag("1"), image.digest());
@@ -208,14 +226,27 @@ fn sync_mirrors_directly_and_a_run_with_nothing_new_writes_nothing() {
     let to = format!("{}/mirror", stage.enclave.host());
     let mut arguments = vec!["sync"];
     arguments.extend(as_strs(&references));
-    arguments.extend(["--to", &to, "--key", "cosign.pub", "--plain-http", "--lock-file", "job.lock", "--receipt", "r.json"]);
+    arguments.extend([
+        "--to",
+        &to,
+        "--key",
+        "cosign.pub",
+        "--plain-http",
+        "--lock-file",
+        "job.lock",
+        "--receipt",
+        "r.json",
+    ]);
     stage.airlift(&arguments).expect(0).says(&["complete: 2 of 2"]);
     stage.assert_arrived("mirror/team/app", &tag("1.0"), app.digest());
     stage.assert_arrived("mirror/team/tool", &tag("2.0"), tool.digest());
     let before = stage.enclave.counters();
     stage.airlift(&arguments).expect(0).says(&["already there"]);
     let after = stage.enclave.counters();
-    assert_eq!((before.upload_post, before.manifest_put, before.mount), (after.upload_post, after.manifest_put, after.mount));
+    assert_eq!(
+        (before.upload_post, before.manifest_put, before.mount),
+        (after.upload_post, after.manifest_put, after.mount)
+    );
 }
 
 #[test]
@@ -236,7 +267,9 @@ fn a_destination_that_goes_away_in_the_middle_leaves_no_tag_and_the_next_run_goe
     let stage = Stage::new();
     let (app, tool, references) = catalogue(&stage);
     stage.pack(&as_strs(&references), "b", &[]).expect(0);
-    stage.enclave.set_faults(&Faults::none().with(Rule::on("PUT", "/v2/*/blobs/uploads/*").from(3).answer(Answer::new(503).html("gone"))));
+    stage.enclave.set_faults(
+        &Faults::none().with(Rule::on("PUT", "/v2/*/blobs/uploads/*").from(3).answer(Answer::new(503).html("gone"))),
+    );
     let ran = stage.import("b.airlift", &["--retries", "1", "--receipt", "r.json"]).expect(50);
     assert!(ran.stderr.contains("503") || ran.stderr.contains("gone"), "the server's own words: {}", ran.stderr);
     let receipt = Receipt::read(&std::fs::read(stage.path("r.json")).unwrap(), "r.json").unwrap();
@@ -272,7 +305,9 @@ fn referrers_that_cannot_be_listed_are_an_error_and_never_none() {
     let stage = Stage::new();
     let (_, _, references) = catalogue(&stage);
     for status in [403, 500] {
-        stage.upstream.set_faults(&Faults::none().with(Rule::on("GET", "/v2/*/referrers/*").answer(Answer::new(status))));
+        stage
+            .upstream
+            .set_faults(&Faults::none().with(Rule::on("GET", "/v2/*/referrers/*").answer(Answer::new(status))));
         stage.pack(&as_strs(&references), "b", &["--retries", "0"]).expect(20).says(&["what refers to"]);
     }
 }
@@ -287,7 +322,11 @@ fn a_registry_without_a_referrers_api_gives_them_by_the_tag_schema() {
     let to = old.host();
     stage.airlift(&["import", "b.airlift", "--to", &to, "--bundle-key", "author.pub", "--plain-http"]).expect(0);
     let at = airlift::model::Repository::new(&to, "team/app").unwrap();
-    assert_eq!(stage.remote.referrers(&at, app.digest()).unwrap().len(), 1, "the SBOM is found at a registry without the API");
+    assert_eq!(
+        stage.remote.referrers(&at, app.digest()).unwrap().len(),
+        1,
+        "the SBOM is found at a registry without the API"
+    );
     let reference = format!("{to}/team/app:1.0");
     stage.pack(&[&reference], "c", &[]).expect(0);
     stage.airlift(&["inspect", "c.airlift"]).expect(0).says(&["2 carried, 1 good"]);
@@ -309,9 +348,23 @@ fn credentials_come_from_the_auth_file_and_are_never_printed() {
         let file = |password: &str| {
             let pair = format!("robot:{password}");
             let encoded = base64_of(pair.as_bytes());
-            std::fs::write(stage.path("auth.json"), format!(r#"{{"auths":{{"{to}":{{"auth":"{encoded}"}}}}}}"#)).unwrap();
+            std::fs::write(stage.path("auth.json"), format!(r#"{{"auths":{{"{to}":{{"auth":"{encoded}"}}}}}}"#))
+                .unwrap();
         };
-        let arguments = ["-v", "import", "b.airlift", "--to", &to, "--bundle-key", "author.pub", "--plain-http", "--authfile", "auth.json", "--receipt", "r.json"];
+        let arguments = [
+            "-v",
+            "import",
+            "b.airlift",
+            "--to",
+            &to,
+            "--bundle-key",
+            "author.pub",
+            "--plain-http",
+            "--authfile",
+            "auth.json",
+            "--receipt",
+            "r.json",
+        ];
         file("wrong");
         stage.airlift(&arguments).expect(50);
         file(CANARY);
@@ -327,7 +380,8 @@ fn base64_of(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let group = |piece: &[u8]| {
         let n = piece.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - piece.len()));
-        let digit = |at: usize| if at <= piece.len() { char::from(DIGITS[(n >> (18 - 6 * at)) as usize & 63]) } else { '=' };
+        let digit =
+            |at: usize| if at <= piece.len() { char::from(DIGITS[(n >> (18 - 6 * at)) as usize & 63]) } else { '=' };
         [digit(0), digit(1), digit(2), digit(3)]
     };
     bytes.chunks(3).flat_map(group).collect()
@@ -344,7 +398,10 @@ fn a_platform_rule_says_what_becomes_of_the_digest() {
     stage.import("one.airlift", &[]).expect(0);
     let arrived = stage.remote.manifest(&stage.there("team/app"), &tag("1.0")).unwrap();
     assert!(arrived.descriptor.media_type.is_image_manifest());
-    stage.pack(&[&reference], "none", &[&anyone[..], &["--platform", "linux/s390x"]].concat()).expect(40).says(&["linux/amd64"]);
+    stage
+        .pack(&[&reference], "none", &[&anyone[..], &["--platform", "linux/s390x"]].concat())
+        .expect(40)
+        .says(&["linux/amd64"]);
     let both = ["--platform", "linux/arm64", "--platform", "linux/amd64"];
     stage.pack(&[&reference], "two", &[&anyone[..], &both].concat()).expect(0);
     let listed = stage.airlift(&["inspect", "two.airlift", "-o", "json"]).expect(0).stdout;
@@ -356,10 +413,14 @@ fn a_platform_rule_says_what_becomes_of_the_digest() {
 fn the_same_input_and_registry_give_the_same_lock_and_the_same_bundle() {
     let stage = Stage::new();
     let (_, _, references) = catalogue(&stage);
-    let mirror = format!("apiVersion: airlift/v1alpha1\nkind: Mirror\nimages:\n  - {}\n  - {}\n", references[0], references[1]);
+    let mirror =
+        format!("apiVersion: airlift/v1alpha1\nkind: Mirror\nimages:\n  - {}\n  - {}\n", references[0], references[1]);
     std::fs::write(stage.path("mirror.yaml"), mirror).unwrap();
     for lock in ["one.lock", "two.lock"] {
-        stage.airlift(&["resolve", "-f", "mirror.yaml", "--lock", lock, "--plain-http"]).expect(0).says(&["pinned 2 artifacts"]);
+        stage
+            .airlift(&["resolve", "-f", "mirror.yaml", "--lock", lock, "--plain-http"])
+            .expect(0)
+            .says(&["pinned 2 artifacts"]);
     }
     let read = |name: &str| std::fs::read(stage.path(name)).unwrap();
     assert_eq!(read("one.lock"), read("two.lock"));
@@ -383,7 +444,8 @@ fn a_tag_that_moved_is_followed_only_on_request() {
         arguments.extend(more);
         stage.airlift(&arguments).expect(0)
     };
-    let pinned = || Lock::read(&std::fs::read(stage.path("airlift.lock")).unwrap(), "x").unwrap().artifacts[0].digest.clone();
+    let pinned =
+        || Lock::read(&std::fs::read(stage.path("airlift.lock")).unwrap(), "x").unwrap().artifacts[0].digest.clone();
     resolve(&[]);
     assert_eq!(pinned(), *small(1).digest());
     stage.publish("team/app", "1.0", &small(2));

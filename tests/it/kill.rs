@@ -25,7 +25,8 @@ impl Dice {
 }
 
 fn images() -> Vec<Sample> {
-    let image = |seed: u64| SampleImage::new(seed).shared_layer(1, 2 << 20).layer(6 << 20).plain_layer(seed, 5 << 20).build();
+    let image =
+        |seed: u64| SampleImage::new(seed).shared_layer(1, 2 << 20).layer(6 << 20).plain_layer(seed, 5 << 20).build();
     (1..=3).map(image).collect()
 }
 
@@ -105,7 +106,8 @@ fn a_killed_import_shows_only_whole_artifacts_and_is_finished_by_the_next() {
         stage.enclave = airlift::serve::EmbeddedRegistry::start(fresh).unwrap();
         stage.enclave.set_faults(&Faults::none().with(Rule::on("*", "/v2/*").stall(Duration::from_millis(2))));
         let to = stage.enclave.host();
-        let import = || stage.command(&["import", "b.airlift", "--to", &to, "--bundle-key", "author.pub", "--plain-http"]);
+        let import =
+            || stage.command(&["import", "b.airlift", "--to", &to, "--bundle-key", "author.pub", "--plain-http"]);
         for _ in 0..ROUND {
             hit += u32::from(kill(import(), &mut dice, whole));
             for (n, image) in images.iter().enumerate() {

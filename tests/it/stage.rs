@@ -104,7 +104,10 @@ impl Stage {
         assert!(!said.contains("panicked"), "{said}");
         assert!(!said.contains(CANARY), "a secret was printed:\n{said}");
         if ran.code != 0 {
-            assert!(ran.stderr.contains("error: ") || ran.stdout.contains("NOT good") || ran.stderr.contains("Failed"), "{said}");
+            assert!(
+                ran.stderr.contains("error: ") || ran.stdout.contains("NOT good") || ran.stderr.contains("Failed"),
+                "{said}"
+            );
         }
         for file in files(self.folder.path()) {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -152,7 +155,10 @@ impl Stage {
 
     /// Returns the tags of a repository of the destination; none where it does not exist.
     pub fn tags_there(&self, path: &str) -> Vec<String> {
-        self.remote.tags(&self.there(path)).map(|tags| tags.iter().map(ToString::to_string).collect()).unwrap_or_default()
+        self.remote
+            .tags(&self.there(path))
+            .map(|tags| tags.iter().map(ToString::to_string).collect())
+            .unwrap_or_default()
     }
 }
 
@@ -215,6 +221,8 @@ pub fn small(seed: u64) -> Sample {
 
 /// A multi-platform image whose children share a layer.
 pub fn multi(seed: u64) -> Sample {
-    let child = |n: u64, platform: &str| SampleImage::new(seed + n).platform(platform).shared_layer(1, 300_000).layer(60_000).build();
+    let child = |n: u64, platform: &str| {
+        SampleImage::new(seed + n).platform(platform).shared_layer(1, 300_000).layer(60_000).build()
+    };
     Sample::index(&[child(1, "linux/amd64"), child(2, "linux/arm64")])
 }

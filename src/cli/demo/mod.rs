@@ -40,7 +40,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let temporary = tempfile::tempdir().map_err(|error| CliError::file(Path::new("the temporary folder"), &error))?;
     let folder = arguments.dir.clone().unwrap_or_else(|| temporary.path().to_owned());
     if folder.join("mirror.yaml").exists() {
-        return Err(CliError::usage(format!("{} holds a demo already", folder.display())).with_hint("name an empty folder"));
+        return Err(
+            CliError::usage(format!("{} holds a demo already", folder.display())).with_hint("name an empty folder")
+        );
     }
     let demo = Demo::begin(&folder, environment, output)?;
     demo.resolve()?;
@@ -81,7 +83,9 @@ impl<'a> Demo<'a> {
         let signer = judging::signing_key(&signer, environment)?;
         let author = judging::signing_key(&author, environment)?;
         let host = upstream.host();
-        output.result(format!("1  An upstream registry at {host}, with a catalogue of three Blueprints and three images."));
+        output.result(format!(
+            "1  An upstream registry at {host}, with a catalogue of three Blueprints and three images."
+        ));
         write_catalogue(&folder.join("catalogue")).map_err(file)?;
         write_kubernetes(&folder.join("press.yaml"), &host).map_err(file)?;
         Upstream { to: &remote, host: host.clone(), key: &signer }.fill().map_err(fault)?;
@@ -112,7 +116,10 @@ impl<'a> Demo<'a> {
         let lookup = look_up(&wanted, None, Update::Nothing, &self.remote, &self.context(&progress))?;
         let lock = lookup.resolved.lock;
         publish(&self.folder.join("airlift.lock"), &lock.to_bytes())?;
-        self.say(format!("\n2  resolve: mirror.yaml → airlift.lock, {} pinned.", human::count(lock.artifacts.len() as u64, "artifact")));
+        self.say(format!(
+            "\n2  resolve: mirror.yaml → airlift.lock, {} pinned.",
+            human::count(lock.artifacts.len() as u64, "artifact")
+        ));
         for artifact in &lock.artifacts {
             let because = artifact.why.first().and_then(|path| path.last()).cloned().unwrap_or_default();
             self.say(format!("   {}  {}  ({because})", artifact.digest.short(), artifact.source));
@@ -171,7 +178,10 @@ impl<'a> Demo<'a> {
             return Err(broken(&format!("a fresh bundle does not verify: {:?}", verified.findings)));
         }
         let authenticity = verified.authenticity.unwrap_or_default();
-        self.say(format!("\n4  verify, offline: {} checked, {authenticity}; every artifact is accepted by the policy.", human::bytes(verified.bytes)));
+        self.say(format!(
+            "\n4  verify, offline: {} checked, {authenticity}; every artifact is accepted by the policy.",
+            human::bytes(verified.bytes)
+        ));
         Ok(())
     }
 
@@ -220,7 +230,11 @@ impl<'a> Demo<'a> {
         let again = self.import_once()?;
         let moved = again.receipt.map(|receipt| receipt.moved).unwrap_or_default();
         let requests = self.enclave.counters().requests - before.requests;
-        self.say(format!("   again: {} sent, {} written, {requests} questions asked", human::count(moved.blobs_sent, "blob"), human::count(moved.documents_sent, "document")));
+        self.say(format!(
+            "   again: {} sent, {} written, {requests} questions asked",
+            human::count(moved.blobs_sent, "blob"),
+            human::count(moved.documents_sent, "document")
+        ));
         Ok(())
     }
 
@@ -241,12 +255,19 @@ impl<'a> Demo<'a> {
             return Err(broken("a damaged bundle was accepted"));
         }
         for finding in verified.findings.iter().take(3) {
-            self.say(format!("   refused: {}: {}", finding.place.replace(&format!("{}/", self.folder.display()), ""), finding.what));
+            self.say(format!(
+                "   refused: {}: {}",
+                finding.place.replace(&format!("{}/", self.folder.display()), ""),
+                finding.what
+            ));
         }
         if matches!(&refused, Ok(imported) if imported.failure.is_none()) {
             return Err(broken("a damaged bundle was imported"));
         }
-        self.say(format!("   The byte is put back. The upstream answered {} requests in all.", self.upstream.counters().requests));
+        self.say(format!(
+            "   The byte is put back. The upstream answered {} requests in all.",
+            self.upstream.counters().requests
+        ));
         Ok(())
     }
 }

@@ -10,8 +10,11 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Names with ranges.
+type Depends = &'static [(&'static str, &'static str)];
+
 /// Blueprints of the catalogue: folder, version, range-bearing dependencies.
-const BLUEPRINTS: [(&str, &str, &[(&str, &str)]); 3] = [
+const BLUEPRINTS: [(&str, &str, Depends); 3] = [
     ("newsprint", "1.0.3", &[]),
     ("kiosk", "1.1.4", &[("bp-newsprint", "^1")]),
     ("paperboy", "1.2.0", &[("bp-kiosk", "^1.1"), ("bp-newsprint", "^1.0")]),
@@ -91,7 +94,13 @@ impl Upstream<'_> {
         Ok(descriptor)
     }
 
-    fn document(&self, at: &Repository, media_type: &str, value: &Value, tag: Option<&str>) -> Result<Descriptor, Fault> {
+    fn document(
+        &self,
+        at: &Repository,
+        media_type: &str,
+        value: &Value,
+        tag: Option<&str>,
+    ) -> Result<Descriptor, Fault> {
         let bytes = crate::model::json::canonical(value);
         let descriptor = Descriptor::of(media_type, &bytes);
         let tag: Option<Tag> = tag.map(str::parse).transpose().map_err(|error| broken(&error))?;
@@ -99,12 +108,19 @@ impl Upstream<'_> {
         Ok(descriptor)
     }
 
-    fn image(&self, at: &Repository, tag: Option<&str>, layers: &[Vec<u8>], architecture: &str) -> Result<Descriptor, Fault> {
+    fn image(
+        &self,
+        at: &Repository,
+        tag: Option<&str>,
+        layers: &[Vec<u8>],
+        architecture: &str,
+    ) -> Result<Descriptor, Fault> {
         let config = json!({ "architecture": architecture, "os": "linux", "config": {}, "rootfs": { "type": "layers", "diff_ids": [] } });
         let config = self.blob(at, MediaType::OCI_CONFIG, &crate::model::json::canonical(&config))?;
         let layers: Result<Vec<Descriptor>, Fault> =
             layers.iter().map(|bytes| self.blob(at, MediaType::OCI_LAYER_GZIP, bytes)).collect();
-        let value = json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers? });
+        let value =
+            json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": layers? });
         self.document(at, MediaType::OCI_MANIFEST, &value, tag)
     }
 
@@ -125,7 +141,8 @@ impl Upstream<'_> {
         let config = self.blob(at, MediaType::HELM_CONFIG, &crate::model::json::canonical(&metadata))?;
         let files = [(format!("bp-{name}/Chart.yaml"), chart_yaml(name, version).into_bytes())];
         let layer = self.blob(at, MediaType::HELM_CHART, &tar_gz(&files)?)?;
-        let value = json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer] });
+        let value =
+            json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer] });
         self.document(at, MediaType::OCI_MANIFEST, &value, Some(version))
     }
 
@@ -135,7 +152,8 @@ impl Upstream<'_> {
         let config = self.blob(at, MediaType::OCI_CONFIG, b"{}")?;
         let mut layer = self.blob(at, MediaType::COSIGN_SIMPLE_SIGNING, &signed.payload)?;
         layer.annotations = signed.annotations;
-        let value = json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer] });
+        let value =
+            json!({ "schemaVersion": 2, "mediaType": MediaType::OCI_MANIFEST, "config": config, "layers": [layer] });
         let tag = format!("sha256-{}.sig", subject.digest.hex());
         self.document(at, MediaType::OCI_MANIFEST, &value, Some(&tag)).map(drop)
     }
@@ -152,7 +170,6 @@ impl Upstream<'_> {
         self.document(at, MediaType::OCI_MANIFEST, &value, None).map(drop)
     }
 }
-
 
 fn broken(error: &dyn std::fmt::Display) -> Fault {
     Fault::new(crate::model::FaultKind::Local, "demo", error.to_string())
@@ -182,7 +199,8 @@ fn tar_gz(files: &[(String, Vec<u8>)]) -> Result<Vec<u8>, Fault> {
 
 /// Returns `size` bytes that look random and depend on `seed` alone.
 fn noise(seed: u64, size: usize) -> Vec<u8> {
-    let mut state = Digest::of(&seed.to_le_bytes()).value().iter().fold(1_u64, |sum, byte| sum.rotate_left(7) ^ u64::from(*byte));
+    let mut state =
+        Digest::of(&seed.to_le_bytes()).value().iter().fold(1_u64, |sum, byte| sum.rotate_left(7) ^ u64::from(*byte));
     let mut next = || {
         state ^= state << 13;
         state ^= state >> 7;
