@@ -101,6 +101,10 @@ impl Core {
 
     /// Returns user and password, where the host takes them, for what is beside the protocol of registries.
     pub(super) async fn account(&self, host: &Host, scope: &Scope) -> Result<Option<Shown>, Failure> {
+        // Nothing to show, and a token service need not give a token for nothing.
+        if self.credential(host, scope)?.is_none() {
+            return self.offer(host).await.map(|_| None);
+        }
         let shown = self.authorization(host, scope).await?;
         Ok(shown.filter(|shown| matches!(shown.how, How::Basic)))
     }

@@ -232,6 +232,10 @@ impl Download {
     /// Brings the next piece, mending breaks; leaves it empty at the end.
     fn advance(&mut self) -> Result<(), Fault> {
         while self.piece.is_empty() && !self.ended {
+            if self.position > self.want.size {
+                self.end();
+                break;
+            }
             let Some(reply) = &mut self.reply else {
                 self.mend()?;
                 continue;
@@ -256,9 +260,7 @@ impl Download {
         let room = (self.want.size + 1).saturating_sub(self.position);
         piece.truncate(usize::try_from(room).unwrap_or(usize::MAX));
         self.piece = piece;
-        if self.position >= self.want.size.saturating_add(1) {
-            self.end();
-        } else if self.pace.is_too_slow(self.position, Instant::now()) {
+        if self.pace.is_too_slow(self.position, Instant::now()) {
             self.broke("it came too slowly")?;
         }
         Ok(())

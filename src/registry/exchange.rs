@@ -70,6 +70,7 @@ impl Scope {
 }
 
 /// One call. Built by [`Call::new`] and refined field by field.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) kind: Kind,
     pub(super) verb: Verb,
@@ -257,7 +258,7 @@ impl Core {
     }
 
     /// Lets all calls to a host feel what one of them was told.
-    fn heed(&self, host: &Host, trouble: Trouble) {
+    pub(super) fn heed(&self, host: &Host, trouble: Trouble) {
         let now = Instant::now();
         if let Trouble::Status(429 | 503, Some(wait)) = trouble {
             let wait = wait.min(self.settings.timeouts.patience);
@@ -374,6 +375,7 @@ impl Core {
         Manner {
             insecure: (own && listed(&host.name)) || listed(&with_port) || (url.port().is_none() && listed(bare)),
             identity: own,
+            plain: url.scheme() == "http",
             loopback: own || host.base.host_str().is_some_and(guard::is_loopback_name),
         }
     }

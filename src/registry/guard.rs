@@ -3,7 +3,7 @@
 //! Credentials belong to an [`Origin`]. Link-local addresses and the metadata services of clouds are
 //! refused where the connection is made, on the resolved address, so a name cannot hide one.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::{Host, Url};
 
 /// Scheme, host and port: what credentials belong to.
@@ -80,6 +80,19 @@ pub(super) fn check_literal(url: &Url, loopback: bool) -> Result<(), GuardError>
         return Err(GuardError::Address(url.host_str().unwrap_or_default().to_owned(), address));
     }
     Ok(())
+}
+
+/// Returns the addresses of a name that may be reached; fails where it has only guarded ones.
+pub(super) fn open_addresses(
+    name: &str,
+    found: Vec<SocketAddr>,
+    loopback: bool,
+) -> Result<Vec<SocketAddr>, GuardError> {
+    let (guarded, open): (Vec<_>, Vec<_>) = found.into_iter().partition(|a| is_guarded(a.ip(), loopback));
+    match guarded.first() {
+        Some(first) if open.is_empty() => Err(GuardError::Address(name.to_owned(), first.ip())),
+        _ => Ok(open),
+    }
 }
 
 /// Returns whether no request may go to `address`.
@@ -186,6 +199,16 @@ mod tests {
         assert!(matches!(refused("https://127.0.0.1/"), GuardError::Loopback(_)));
         assert_eq!(may_follow(&from, &url("https://store.example/x?sig=1")), Ok(()));
         assert_eq!(may_follow(&url("http://127.0.0.1:1/"), &url("http://127.0.0.1:2/")), Ok(()));
+    }
+
+    #[test]
+    fn a_name_cannot_hide_a_guarded_address() {
+        let addresses = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let open = |texts: &[&str], loopback| open_addresses("h.example", addresses(texts), loopback);
+        assert!(matches!(open(&["169.254.169.254:0", "[fe80::1]:0"], true), Err(GuardError::Address(..))));
+        assert_eq!(open(&["169.254.169.254:0", "10.0.0.1:0"], true).unwrap(), addresses(&["10.0.0.1:0"]));
+        assert!(open(&["127.0.0.1:0"], false).is_err() && open(&["127.0.0.1:0"], true).is_ok());
+        assert!(open(&[], true).unwrap().is_empty());
     }
 
     #[test]

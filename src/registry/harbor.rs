@@ -83,8 +83,7 @@ impl Core {
     /// Returns what the Harbor at this host says of itself; `None` where there is no Harbor.
     pub(super) async fn instance<'a>(&self, host: &'a Host) -> Result<Option<&'a Instance>, Fault> {
         let found = host.harbor.get_or_try_init(|| async {
-            let reply =
-                self.rest(host, Verb::Get, "systeminfo", &[], None, "the registry did not say what it is").await?;
+            let reply = self.rest(host, Rest::get("systeminfo", "the registry did not say what it is")).await?;
             if !reply.good() {
                 return Ok(None);
             }
@@ -107,7 +106,7 @@ impl Core {
         let what = "the artifact was not looked up";
         let repository = repository.replace('/', "%252F");
         let path = format!("projects/{}/repositories/{repository}/artifacts/{reference}", at.project());
-        let reply = self.rest(host, Verb::Get, &path, &[], None, what).await?;
+        let reply = self.rest(host, Rest::get(&path, what)).await?;
         match reply.status() {
             200 => {
                 let form: ArtifactForm = read(reply).await?;
@@ -120,30 +119,39 @@ impl Core {
     }
 
     /// Makes one call of the REST interface.
-    async fn rest(
-        &self,
-        host: &Host,
-        verb: Verb,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<Vec<u8>>,
-        what: &'static str,
-    ) -> Result<Reply, Fault> {
+    async fn rest(&self, host: &Host, ask: Rest<'_>) -> Result<Reply, Fault> {
         let mut url = host.base.clone();
-        url.set_path(&format!("/api/v2.0/{path}"));
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
+        url.set_path(&format!("/api/v2.0/{}", ask.path));
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(ask.query);
         }
-        let mut call = Call::new(Kind::Rest, verb, url, Scope::default(), what)
+        let mut call = Call::new(Kind::Rest, ask.verb, url, Scope::default(), ask.what)
             .with("accept", "application/json")
             .with("x-is-resource-name", "true");
         // What REST does not allow says nothing about the credentials; and a redirect leads to a page for people.
         (call.tentative, call.follow, call.rest) = (true, false, true);
-        if let Some(body) = body {
+        if let Some(body) = ask.body {
             call = call.with("content-type", "application/json");
             call.body = Some(Bytes::from(body));
         }
         self.call(host, &call).await
+    }
+}
+
+/// One call of the REST interface.
+struct Rest<'a> {
+    verb: Verb,
+    /// Behind `/api/v2.0/`.
+    path: &'a str,
+    query: &'a [(&'a str, &'a str)],
+    body: Option<Vec<u8>>,
+    what: &'static str,
+}
+
+impl<'a> Rest<'a> {
+    /// Reads `path`; `what` says what did not happen if it fails.
+    const fn get(path: &'a str, what: &'static str) -> Self {
+        Self { verb: Verb::Get, path, query: &[], body: None, what }
     }
 }
 
@@ -191,8 +199,9 @@ impl Shared {
                 return Ok(());
             }
             let body = serde_json::json!({"project_name": at.project(), "metadata": {"public": "false"}});
-            let reply =
-                self.core.rest(&host, Verb::Post, "projects", &[], Some(body.to_string().into_bytes()), what).await?;
+            let body = Some(body.to_string().into_bytes());
+            let ask = Rest { verb: Verb::Post, path: "projects", query: &[], body, what };
+            let reply = self.core.rest(&host, ask).await?;
             match reply.status() {
                 201 | 409 => Ok(()),
                 403 => {
@@ -234,7 +243,9 @@ impl Rights {
 impl Core {
     async fn project_exists(&self, host: &Host, at: &Repository) -> Result<bool, Fault> {
         let what = "the project was not looked up";
-        let reply = self.rest(host, Verb::Head, "projects", &[("project_name", at.project())], None, what).await?;
+        let query = [("project_name", at.project())];
+        let ask = Rest { verb: Verb::Head, path: "projects", query: &query, body: None, what };
+        let reply = self.rest(host, ask).await?;
         match reply.status() {
             200 => Ok(true),
             404 => Ok(false),
@@ -244,7 +255,7 @@ impl Core {
 
     async fn project_form(&self, host: &Host, at: &Repository) -> Result<Option<ProjectForm>, Fault> {
         let path = format!("projects/{}", at.project());
-        let reply = self.rest(host, Verb::Get, &path, &[], None, "the project was not read").await?;
+        let reply = self.rest(host, Rest::get(&path, "the project was not read")).await?;
         match reply.status() {
             200 => read(reply).await.map(Some),
             // Without the right to read it there is less to say before a run, and nothing to stop it.
@@ -266,7 +277,7 @@ impl Core {
 
     async fn weigh(&self, host: &Host, at: &Repository, state: &mut ProjectState) -> Result<(), Fault> {
         let path = format!("projects/{}/summary", at.project());
-        let reply = self.rest(host, Verb::Get, &path, &[], None, "the quota was not read").await?;
+        let reply = self.rest(host, Rest::get(&path, "the quota was not read")).await?;
         if !matches!(reply.status(), 200) {
             state.notes.push("the credentials may not read the quota, so it is unknown".to_owned());
             return Ok(());
@@ -292,7 +303,8 @@ impl Core {
         let scope = format!("/project/{}", form.project_id);
         let query = [("scope", scope.as_str()), ("relative", "true")];
         let what = "the rights were not read";
-        let reply = self.rest(host, Verb::Get, "users/current/permissions", &query, None, what).await?;
+        let ask = Rest { query: &query, ..Rest::get("users/current/permissions", what) };
+        let reply = self.rest(host, ask).await?;
         match reply.status() {
             200 => read(reply).await.map(Rights).map(Some),
             _ => Ok(None),

@@ -57,6 +57,8 @@ pub(super) struct Manner {
     pub(super) identity: bool,
     /// Loopback may be reached.
     pub(super) loopback: bool,
+    /// There is no TLS, so a machine without any certificate authorities will do.
+    pub(super) plain: bool,
 }
 
 /// One request.
@@ -177,8 +179,11 @@ impl Http {
             .pool_max_idle_per_host(self.per_host.saturating_mul(2).max(2))
             .pool_idle_timeout(Duration::from_secs(30))
             .user_agent(&self.user_agent)
-            .dns_resolver(Arc::new(Resolver { loopback: manner.loopback }))
-            .tls_certs_merge(self.authorities.iter().cloned());
+            .dns_resolver(Arc::new(Resolver { loopback: manner.loopback }));
+        builder = match manner.plain {
+            true => builder.tls_certs_only([]),
+            false => builder.tls_certs_merge(self.authorities.iter().cloned()),
+        };
         if manner.insecure {
             builder = builder.tls_danger_accept_invalid_certs(true);
         }
@@ -301,14 +306,12 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let loopback = self.loopback;
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let guarded = found.iter().map(|a| a.ip()).find(|ip| guard::is_guarded(*ip, loopback));
-            let open: Vec<_> = found.into_iter().filter(|a| !guard::is_guarded(a.ip(), loopback)).collect();
-            match (open.is_empty(), guarded) {
-                (false, _) => Ok(Box::new(open.into_iter()) as Addrs),
-                (true, Some(ip)) => Err(GuardError::Address(name.as_str().to_owned(), ip).into()),
-                (true, None) => Err("the name has no address".into()),
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let open = guard::open_addresses(name.as_str(), found, loopback)?;
+            if open.is_empty() {
+                return Err("the name has no address".into());
             }
+            Ok(Box::new(open.into_iter()) as Addrs)
         })
     }
 }

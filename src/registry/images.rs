@@ -198,7 +198,8 @@ impl Shared {
         let what = "the tags were not listed";
         let mut all = BTreeSet::new();
         let first = Paths::new(&host.base, at).tags();
-        self.pages(&host, Kind::Tags, first, Scope::pull(at.path()), what, |whole| {
+        let call = Call::new(Kind::Tags, Verb::Get, first, Scope::pull(at.path()), what);
+        self.pages(&host, call, |whole| {
             let malformed =
                 |why: String| Fault::new(FaultKind::Malformed, guard::place(&whole.url), format!("{what}: {why}"));
             let form: TagsForm = json::parse(&whole.bytes).map_err(|e| malformed(e.to_string()))?;
@@ -213,25 +214,19 @@ impl Shared {
         Ok(all.into_iter().collect())
     }
 
-    /// Reads page after page; each is given to `take`, which returns its number of entries.
+    /// Makes a call for page after page; each is given to `take`, which returns its number of entries.
     pub(super) fn pages(
         &self,
         host: &Host,
-        kind: Kind,
-        first: Url,
-        scope: Scope,
-        what: &'static str,
+        mut call: Call,
         mut take: impl FnMut(&Whole) -> Result<usize, Fault>,
     ) -> Result<(), Fault> {
-        let (mut url, mut entries, mut seen) = (first, 0, BTreeSet::new());
+        let (mut entries, mut seen) = (0, BTreeSet::new());
         for _ in 0..limits::LIST_PAGES {
+            let (url, what) = (call.url.clone(), call.what);
             let fault = |kind, why: String| Fault::new(kind, guard::place(&url), format!("{what}: {why}"));
             if !seen.insert(url.to_string()) {
                 return Err(fault(FaultKind::TooLarge, "its pages go round in a circle".into()));
-            }
-            let mut call = Call::new(kind, Verb::Get, url.clone(), scope.clone(), what);
-            if kind == Kind::Referrers {
-                call = call.with("accept", MediaType::OCI_INDEX);
             }
             let whole = match self.fetch(host, &call, limits::LIST_PAGE_BYTES as u64)? {
                 Fetched::Whole(whole) => whole,
@@ -243,10 +238,10 @@ impl Shared {
             }
             let Some(next) = &whole.next else { return Ok(()) };
             let next = url.join(next).map_err(|_| fault(FaultKind::Malformed, "its next page is no URL".into()))?;
-            url = next_page(host, &url, next).map_err(|why| fault(FaultKind::Malformed, why))?;
+            call.url = next_page(host, &url, next).map_err(|why| fault(FaultKind::Malformed, why))?;
         }
-        let why = format!("it has more than {} pages", limits::LIST_PAGES);
-        Err(Fault::new(FaultKind::TooLarge, guard::place(&url), format!("{what}: {why}")))
+        let why = format!("{}: it has more than {} pages", call.what, limits::LIST_PAGES);
+        Err(Fault::new(FaultKind::TooLarge, guard::place(&call.url), why))
     }
 }
 

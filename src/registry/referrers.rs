@@ -55,12 +55,14 @@ impl Shared {
         if host.without_referrers.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        let mut found = Vec::new();
         let first = Paths::new(&host.base, at).referrers(subject);
-        let pages = self.pages(host, Kind::Referrers, first, Scope::pull(at.path()), WHAT, |whole| {
+        let call = Call::new(Kind::Referrers, Verb::Get, first, Scope::pull(at.path()), WHAT);
+        let mut found = Vec::new();
+        let pages = self.pages(host, call.with("accept", MediaType::OCI_INDEX), |whole| {
             let page = page(whole)?;
+            let entries = page.len();
             found.extend(page);
-            Ok(found.len())
+            Ok(entries)
         });
         match pages {
             Ok(()) => Ok(Some(found)),

@@ -85,6 +85,9 @@ impl Refusal {
             }
             401 => (FaultKind::Unauthorized, "credentials are missing, wrong or do not suffice", ACCOUNT),
             403 => self.forbidden(),
+            404 if self.words.contains("in GC") => {
+                (FaultKind::Unavailable, "the registry is collecting garbage", "run again when that is over")
+            }
             404 | 410 => (FaultKind::Missing, "it is not there", ""),
             413 => (
                 FaultKind::Refused,

@@ -11,6 +11,7 @@ use super::counters::Kind;
 use super::exchange::{Call, Failure, Host, Reply, Scope};
 use super::guard;
 use super::http::{Payload, Verb};
+use super::retry::Trouble;
 use super::wire::{self, Paths};
 use crate::model::descriptor::Descriptor;
 use crate::model::digest::{Digest, Digester};
@@ -31,8 +32,10 @@ const PIECES_IN_FLIGHT: usize = 2;
 const SMALL_PIECE: u64 = 1 << 20;
 /// Largest piece of a chunked upload; one is kept in memory so that it can be sent again.
 const LARGEST_PIECE: u64 = 64 << 20;
-/// How often a blob is looked for whose upload ended without a clear answer.
-const LOOKS: u32 = 5;
+/// How often a blob is looked for whose upload may still be settling behind a proxy that gave up: for about a minute.
+const MANY_LOOKS: u32 = 7;
+/// How often one is looked for whose upload ended in an error of the server.
+const FEW_LOOKS: u32 = 2;
 
 const WHAT: &str = "the blob was not taken";
 
@@ -241,10 +244,22 @@ impl Shared {
                 (fault, if status == 404 { 1 } else { 0 })
             }
             Err(Failure { fault, trouble: None }) => (*fault, 0),
+<<<<<<< HEAD
             // Who asked for few tries does not want to wait long for an answer that got lost either.
             Err(Failure { fault, .. }) => (*fault, LOOKS.min(self.core.settings.retries + 1)),
+=======
+            Err(Failure { fault, trouble: Some(trouble) }) => {
+                self.core.heed(&target.host, trouble);
+                let slow = matches!(trouble, Trouble::Network | Trouble::Status(504, _));
+                let large = target.want.size > PIECE as u64;
+                (*fault, if slow && large { MANY_LOOKS } else { FEW_LOOKS })
+            }
+>>>>>>> h/registry
         };
-        if complete && looks > 0 && self.arrived(&target.host, target.at, target.want, looks)? {
+        // Where not even that can be told, the upload's own fault says more.
+        let arrived =
+            complete && looks > 0 && self.arrived(&target.host, target.at, target.want, looks).unwrap_or(false);
+        if arrived {
             return Ok(());
         }
         if fault.kind == FaultKind::Unavailable {

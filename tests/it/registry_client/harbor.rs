@@ -36,9 +36,13 @@ fn harbor(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server
         }
     });
     own.set(server.url("/service/token")).unwrap();
-    let credentials = Credentials::default().with_basic(&server.host(), "me", "secret".to_owned());
-    let remote = Remote::new(Settings { credentials, ..settings() }).unwrap();
+    let remote = Remote::new(with_credentials(&server)).unwrap();
     (server, remote)
+}
+
+fn with_credentials(server: &Server) -> Settings {
+    let credentials = Credentials::default().with_basic(&server.host(), "me", "secret".to_owned());
+    Settings { credentials, ..settings() }
 }
 
 #[test]
@@ -243,4 +247,17 @@ fn a_harbor_that_restarts_is_waited_for() {
         _ => Reply::new(200).with("Content-Length", 1),
     });
     assert!(remote.has(&repository(&server), &blob(b"x")).unwrap());
+}
+
+#[test]
+fn garbage_collection_is_no_missing_blob() {
+    let (server, _) = harbor(|r| match r.method.as_str() {
+        "POST" => Reply::new(202).with("Location", "/v2/apps/web/blobs/uploads/1?_state=x"),
+        "PUT" => error(404, "NOT_FOUND", "the asking blob is in GC, mark it as non existing"),
+        _ => Reply::new(404),
+    });
+    let remote = Remote::new(Settings { retries: 0, ..with_credentials(&server) }).unwrap();
+    let fault = remote.put(&repository(&server), &blob(b"x"), &mut &b"x"[..]).unwrap_err();
+    assert_eq!(fault.kind, FaultKind::Unavailable, "{fault}");
+    assert!(fault.what.contains("collecting garbage"), "{fault}");
 }

@@ -444,3 +444,45 @@ fn copying_within_one_host_does_not_lock_up() {
     remote.put(&at, &blob(&content), &mut reader).unwrap();
     assert_eq!(remote.counters().of(Kind::UploadPut), 1);
 }
+
+#[test]
+fn a_run_in_which_every_tenth_request_fails_ends_complete() {
+    use airlift::model::port::BlobSink;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let content = noise(10_000);
+    let (served, dice) = (content.clone(), AtomicU64::new(7));
+    let server = Server::new(move |r| {
+        let roll = dice.fetch_add(1, Ordering::SeqCst).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let bad = roll % 10 == 0;
+        match (r.method.as_str(), roll % 3) {
+            (_, 0) if bad => Reply::new(503),
+            (_, 1) if bad => Reply::raw(b""),
+            ("GET", _) if bad => Reply::new(200).body(served.as_slice()).cut(5_000),
+            _ if bad => Reply::new(500),
+            ("POST", _) => Reply::new(202).with("Location", "/v2/apps/web/blobs/uploads/1"),
+            ("PUT", _) => Reply::new(201),
+            ("HEAD", _) => Reply::new(404),
+            ("DELETE", _) => Reply::new(204),
+            _ if r.path().contains("blobs") => Reply::new(200).body(served.as_slice()),
+            _ => manifest(),
+        }
+    });
+    let (remote, at) = (remote(), repository(&server));
+    for _ in 0..100 {
+        read(&remote, &at).unwrap();
+        assert!(!remote.has(&at, &blob(&content)).unwrap());
+        let mut got = Vec::new();
+        remote.open(&at, &blob(&content), 0).unwrap().read_to_end(&mut got).unwrap();
+        assert!(got == content);
+        remote.put(&at, &blob(&content), &mut content.as_slice()).unwrap();
+    }
+    // A manifest, a look and a download are one request each, an upload two.
+    let counters = remote.counters();
+    assert!(counters.total() < 500 * 130 / 100, "{counters:?}");
+}
+
+#[test]
+fn one_client_is_everything_that_a_flow_asks_for() {
+    fn destination(_: &dyn airlift::model::port::Destination) {}
+    destination(&remote());
+}

@@ -34,10 +34,6 @@ impl Request {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
-
-    pub fn is(&self, method: &str, path: &str) -> bool {
-        self.method == method && self.path() == path
-    }
 }
 
 /// One answer, honest unless told otherwise.

@@ -200,7 +200,9 @@ fn an_upload_whose_answer_was_lost_is_looked_up() {
         });
         let content = noise(size);
         put(&remote(), &server, &blob(&content), &content).unwrap();
-        assert_eq!((puts(&server).len(), server.count("HEAD", "/")), (1, 3));
+        // A small one is at hand and is sent again sooner than it is waited for.
+        let sent = if size == 10 { 2 } else { 1 };
+        assert_eq!((puts(&server).len(), server.count("HEAD", "/")), (sent, 3));
     }
 }
 
