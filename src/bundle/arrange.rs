@@ -22,7 +22,6 @@ pub(super) struct Arranged {
     pub digest: Option<[u8; 32]>,
     /// Kind of each entry's frames.
     pub kinds: Vec<Kind>,
-    openings: Vec<Place>,
     runs: Vec<Run>,
     first_runs: Vec<u32>,
 }
@@ -30,15 +29,8 @@ pub(super) struct Arranged {
 impl Arranged {
     /// Returns places for nothing.
     pub(super) fn empty(limit: Option<u64>) -> Self {
-        let (openings, runs, first_runs, kinds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { cursor: Cursor::new(limit), digest: None, openings, runs, first_runs, kinds }
-    }
-
-    /// Returns where the opening of entry `index` stands; behind the last entry, the ending of the tar stream.
-    ///
-    /// `None` for what an open layout places later.
-    pub(super) fn opening(&self, index: usize) -> Option<Place> {
-        self.openings.get(index).copied()
+        let (runs, first_runs, kinds) = (Vec::new(), Vec::new(), Vec::new());
+        Self { cursor: Cursor::new(limit), digest: None, runs, first_runs, kinds }
     }
 
     /// Returns where chunk `chunk` of entry `index` stands, whose whole chunks have frames of `stride` bytes.
@@ -69,14 +61,12 @@ pub(super) fn arrange(plan: &BundlePlan, regions: &[Option<Region>]) -> Result<A
             return Ok(out);
         }
         let opening = tarhead::opening(before, &plan.name(entry), entry.size);
-        let place = put(&mut out.cursor, &mut digest, glue_shape(&opening))?;
-        out.openings.push(place);
+        put(&mut out.cursor, &mut digest, glue_shape(&opening))?;
         out.first_runs.push(out.runs.len() as u32);
         place_frames(plan, index, &mut out, &mut digest)?;
         before = entry.size;
     }
-    let ending = put(&mut out.cursor, &mut digest, glue_shape(&tarhead::ending(before)))?;
-    out.openings.push(ending);
+    put(&mut out.cursor, &mut digest, glue_shape(&tarhead::ending(before)))?;
     out.digest = Some(digest.finish());
     Ok(out)
 }

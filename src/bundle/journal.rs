@@ -26,28 +26,54 @@ pub(super) struct DoneBlob {
     pub frames: Vec<[u8; 32]>,
 }
 
+/// What a journal said.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Known {
+    /// Blobs of this set that are durable.
+    pub done: Vec<DoneBlob>,
+    /// Another set that the journal was kept for until now.
+    pub forgotten: Option<[u8; 32]>,
+}
+
 /// Journal of one set, locked.
 pub(super) struct Journal {
     path: PathBuf,
     file: File,
+    is_new: bool,
+    is_ours: bool,
+    /// Bytes of whole records of this set.
+    whole: u64,
 }
 
 impl Journal {
-    /// Opens and locks the journal at `path`; what it says of another set is forgotten.
-    ///
-    /// Returns what it says of this one, or `None` where it said nothing of this set.
-    pub(super) fn open(path: &Path, set_id: [u8; 32]) -> Result<(Self, Option<Vec<DoneBlob>>), WriteError> {
+    /// Opens and locks the journal at `path` and reads what it says of this set; nothing is written yet.
+    pub(super) fn open(path: &Path, set_id: [u8; 32]) -> Result<(Self, Known), WriteError> {
         let mut file = locked(path)?;
-        let fail = |error| WriteError::disk("read the journal", path, error);
         let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(fail)?;
-        let (done, good) = replay(&bytes, set_id);
-        file.set_len(good as u64).map_err(fail)?;
-        let mut journal = Self { path: path.to_owned(), file };
-        if done.is_none() {
-            journal.append(&[record(PLAN, &[MAGIC, &set_id[..]].concat())])?;
+        file.read_to_end(&mut bytes).map_err(|error| WriteError::disk("read the journal", path, error))?;
+        let (done, whole) = replay(&bytes, set_id);
+        let known = match &done {
+            Some(done) => Known { done: done.clone(), forgotten: None },
+            None => Known { done: Vec::new(), forgotten: other_set(&bytes) },
+        };
+        let (path, is_new, is_ours) = (path.to_owned(), bytes.is_empty(), done.is_some());
+        Ok((Self { path, file, is_new, is_ours, whole: whole as u64 }, known))
+    }
+
+    /// Makes the journal that of this set: what it says of another one, and a torn end, are cut off.
+    pub(super) fn claim(&mut self, set_id: [u8; 32]) -> Result<(), WriteError> {
+        let cut = self.file.set_len(self.whole);
+        cut.map_err(|error| WriteError::disk("write the journal", &self.path, error))?;
+        self.is_new = false;
+        if self.is_ours { Ok(()) } else { self.append(&[record(PLAN, &[MAGIC, &set_id[..]].concat())]) }
+    }
+
+    /// Leaves no file behind where there was none.
+    pub(super) fn give_up(&self) {
+        if self.is_new {
+            // An empty journal that stays says nothing and harms nobody.
+            let _ = std::fs::remove_file(&self.path);
         }
-        Ok((journal, done))
     }
 
     /// Notes that blobs are durable; their bytes were synced before.
@@ -60,8 +86,8 @@ impl Journal {
         if done.is_empty() { Ok(()) } else { self.append(&done.iter().map(bytes).collect::<Vec<_>>()) }
     }
 
-    /// Removes the journal of a set that is complete.
-    pub(super) fn remove(self) -> Result<(), WriteError> {
+    /// Removes the journal of a set that is complete; the lock holds on until this is dropped.
+    pub(super) fn remove(&self) -> Result<(), WriteError> {
         std::fs::remove_file(&self.path).map_err(|e| WriteError::disk("remove", &self.path, e))
     }
 
@@ -114,6 +140,13 @@ fn replay(bytes: &[u8], set_id: [u8; 32]) -> (Option<Vec<DoneBlob>>, usize) {
     (done, at)
 }
 
+/// Returns the set that a journal was kept for.
+fn other_set(bytes: &[u8]) -> Option<[u8; 32]> {
+    let (kind, body) = next(bytes)?;
+    let named = kind == PLAN && body.len() == MAGIC.len() + 32 && body.starts_with(MAGIC);
+    named.then(|| Fields(body).bytes(MAGIC.len()))
+}
+
 fn next(bytes: &[u8]) -> Option<(u8, &[u8])> {
     let head = Fields(bytes.get(..HEAD)?);
     let content = bytes.get(HEAD..HEAD.checked_add(head.u32(0) as usize)?)?;
@@ -130,6 +163,12 @@ mod tests {
         DoneBlob { ordinal, frames: (0..frames).map(|n| [n; 32]).collect() }
     }
 
+    fn open(path: &Path, set_id: [u8; 32]) -> (Journal, Known) {
+        let (mut journal, known) = Journal::open(path, set_id).unwrap();
+        journal.claim(set_id).unwrap();
+        (journal, known)
+    }
+
     fn temp() -> tempfile::TempDir {
         tempfile::tempdir().unwrap()
     }
@@ -138,20 +177,20 @@ mod tests {
     fn what_was_noted_is_known_again() {
         let folder = temp();
         let path = folder.path().join("j");
-        let (mut journal, known) = Journal::open(&path, [1; 32]).unwrap();
-        assert_eq!(known, None);
+        let (mut journal, known) = open(&path, [1; 32]);
+        assert_eq!(known, Known::default());
         journal.note(&[blob(3, 2), blob(9, 0)]).unwrap();
         journal.note(&[blob(4, 1)]).unwrap();
         drop(journal);
-        let (_, known) = Journal::open(&path, [1; 32]).unwrap();
-        assert_eq!(known, Some(vec![blob(3, 2), blob(9, 0), blob(4, 1)]));
+        let (_, known) = open(&path, [1; 32]);
+        assert_eq!(known.done, [blob(3, 2), blob(9, 0), blob(4, 1)]);
     }
 
     #[test]
     fn a_second_run_is_told_that_the_first_one_holds_it() {
         let folder = temp();
         let path = folder.path().join("j");
-        let (journal, _) = Journal::open(&path, [1; 32]).unwrap();
+        let (journal, _) = open(&path, [1; 32]);
         assert!(matches!(Journal::open(&path, [1; 32]), Err(WriteError::Busy(held)) if held == path));
         drop(journal);
         assert!(Journal::open(&path, [1; 32]).is_ok());
@@ -161,17 +200,17 @@ mod tests {
     fn a_cut_journal_keeps_its_whole_records_and_goes_on_behind_them() {
         let folder = temp();
         let path = folder.path().join("j");
-        let (mut journal, _) = Journal::open(&path, [1; 32]).unwrap();
+        let (mut journal, _) = open(&path, [1; 32]);
         journal.note(&[blob(3, 2), blob(4, 2)]).unwrap();
         drop(journal);
         let whole = std::fs::read(&path).unwrap();
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
-            let (mut journal, known) = Journal::open(&path, [1; 32]).unwrap();
-            let before = known.unwrap_or_default();
+            let (mut journal, known) = open(&path, [1; 32]);
+            let before = known.done;
             journal.note(&[blob(7, 1)]).unwrap();
             drop(journal);
-            let after = Journal::open(&path, [1; 32]).unwrap().1.unwrap();
+            let after = open(&path, [1; 32]).1.done;
             assert_eq!(after, [before, vec![blob(7, 1)]].concat(), "cut at {cut}");
         }
     }
@@ -180,11 +219,12 @@ mod tests {
     fn a_journal_of_another_set_is_forgotten() {
         let folder = temp();
         let path = folder.path().join("j");
-        let (mut journal, _) = Journal::open(&path, [1; 32]).unwrap();
+        let (mut journal, _) = open(&path, [1; 32]);
         journal.note(&[blob(3, 2)]).unwrap();
         drop(journal);
-        assert_eq!(Journal::open(&path, [2; 32]).unwrap().1, None);
-        assert_eq!(Journal::open(&path, [2; 32]).unwrap().1, Some(Vec::new()));
+        let known = open(&path, [2; 32]).1;
+        assert_eq!(known, Known { done: Vec::new(), forgotten: Some([1; 32]) });
+        assert_eq!(open(&path, [2; 32]).1, Known::default());
     }
 
     proptest! {

@@ -313,10 +313,18 @@ impl BundlePlan {
         let frame = compress::bound(chunk) + trailer::RECORD as u64;
         let rest = self.entries.iter().filter(|entry| matches!(entry.stored, Stored::Packed));
         let frames: u64 = rest.map(|entry| 1 + entry.size.div_ceil(chunk)).sum();
-        let around = trailer::tail_length(limits::VOLUMES) + trailer::trailer_length(1) + frame;
-        let used = limit.saturating_sub(around).max(1);
-        let more = frames.saturating_mul(frame).div_ceil(used).saturating_add(1);
-        u32::try_from(more).unwrap_or(limits::VOLUMES).saturating_add(known).min(limits::VOLUMES)
+        // The room that a tail takes depends on the number itself, so it is looked for from below.
+        let mut most = known;
+        while most < limits::VOLUMES {
+            let around = trailer::tail_length(most) + trailer::trailer_length(1) + frame;
+            let used = limit.saturating_sub(around).max(1);
+            let needed = frames.saturating_mul(frame).div_ceil(used).saturating_add(u64::from(known) + 1);
+            if needed <= u64::from(most) {
+                break;
+            }
+            most = u32::try_from(needed).unwrap_or(limits::VOLUMES).min(limits::VOLUMES);
+        }
+        most
     }
 
     /// Returns the name of an entry in the tar stream.

@@ -41,6 +41,8 @@ struct Unfinished {
     /// Behind the frames so far.
     cursor: Cursor,
     frames: Vec<PackedFrame>,
+    /// Highest volume that has its header.
+    headed: u32,
 }
 
 impl RegionB {
@@ -121,7 +123,7 @@ impl RegionB {
                 self.current = matches!(error, FillError::Source { .. }).then_some(at);
                 return Err(error);
             }
-            let written = write_chunk(files, &mut at, &mut packer, &buffer);
+            let written = write_chunk((plan, files), &mut at, &mut packer, &buffer);
             if let Err(error) = written {
                 self.current = Some(at);
                 return Err(error.into());
@@ -149,7 +151,8 @@ impl RegionB {
         let before = self.next.checked_sub(1).map_or(0, |index| plan.entries[index].size);
         let name = plan.name(&plan.entries[self.next]);
         cursor.place(glue_shape(&tarhead::opening(before, &name, want.size)))?;
-        Ok(Unfinished { progress: Progress::new(want), cursor, frames: Vec::new() })
+        let headed = self.cursor.number();
+        Ok(Unfinished { progress: Progress::new(want), cursor, frames: Vec::new(), headed })
     }
 
     fn accept(&mut self, whole: Unfinished) {
@@ -160,7 +163,7 @@ impl RegionB {
 }
 
 fn write_chunk(
-    files: &VolumeFiles,
+    (plan, files): (&BundlePlan, &VolumeFiles),
     at: &mut Unfinished,
     packer: &mut Packer,
     content: &[u8],
@@ -168,6 +171,11 @@ fn write_chunk(
     let bytes = packer.pack(content).map_err(WriteError::Encoder)?;
     let mut cursor = at.cursor.clone();
     let place = cursor.place(shape(bytes.len(), content.len() as u64))?;
+    // A later run tells by the header whose volume this is, even if this one never ends.
+    if let Some(span) = cursor.volumes().last().filter(|_| place.volume > at.headed) {
+        files.write(Place { offset: 0, ..place }, &plan.header(place.volume, span).bytes())?;
+        at.headed = place.volume;
+    }
     files.write(place, &bytes)?;
     at.progress.digester.update(content);
     at.cursor = cursor;

@@ -15,8 +15,6 @@ pub(super) struct Volume {
     pub path: PathBuf,
     /// Its header.
     pub header: VolumeHeader,
-    /// Its footer.
-    pub footer: Footer,
     /// Its frames but for glue, in order, none over another, all before [`Self::end`].
     pub records: Vec<Record>,
     /// Where the trailer starts.
@@ -62,7 +60,7 @@ impl Volume {
         }
         let records =
             records(table, end).ok_or_else(|| damaged(spot(end, length - end), "the table is not in order"))?;
-        Ok(Self { path: path.to_owned(), header, footer, records, end })
+        Ok(Self { path: path.to_owned(), header, records, end })
     }
 
     /// Returns a range of this volume.

@@ -100,26 +100,37 @@ impl VolumeFiles {
         VolumeHeader::parse(&bytes).ok()
     }
 
-    /// Removes what another set left under partial names.
+    /// Removes what another set left under the partial names of this one, and everything of the set `forgotten`.
     ///
     /// A final name that another set has is refused instead.
-    pub(super) fn make_way(&self, set_id: [u8; 32], total: u32) -> Result<(), WriteError> {
+    pub(super) fn make_way(&self, set_id: [u8; 32], total: u32, forgotten: Option<[u8; 32]>) -> Result<(), WriteError> {
         for number in 1..=limits::VOLUMES {
             let (partial, last) = (self.names.partial(number), self.names.last(number));
             if last.exists() && Self::header_at(&last).is_none_or(|header| header.set_id != set_id) {
                 return Err(WriteError::Exists { path: last, why: "it is no volume of this set".to_owned() });
             }
-            if !partial.exists() {
-                if number >= total && !last.exists() {
-                    break;
-                }
-                continue;
-            }
             if Self::header_at(&partial).is_some_and(|header| header.set_id != set_id) {
-                std::fs::remove_file(&partial).map_err(|e| WriteError::disk("remove", &partial, e))?;
+                remove(&partial)?;
             }
-            if self.names.digits.is_none() {
+            let no_more = number >= total && !partial.exists() && !last.exists();
+            if no_more || self.names.digits.is_none() {
                 break;
+            }
+        }
+        match forgotten {
+            Some(other) => self.remove_partials_of(other),
+            None => Ok(()),
+        }
+    }
+
+    fn remove_partials_of(&self, set_id: [u8; 32]) -> Result<(), WriteError> {
+        let folder = self.names.folder();
+        let fail = |error| WriteError::disk("list", &folder, error);
+        for entry in std::fs::read_dir(&folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let is_partial = path.extension().is_some_and(|e| e == "partial");
+            if is_partial && Self::header_at(&path).is_some_and(|header| header.set_id == set_id) {
+                remove(&path)?;
             }
         }
         Ok(())
@@ -238,6 +249,10 @@ impl VolumeFiles {
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn remove(path: &Path) -> Result<(), WriteError> {
+    std::fs::remove_file(path).map_err(|e| WriteError::disk("remove", path, e))
 }
 
 fn open_file(path: &Path, create: bool) -> io::Result<File> {

@@ -5,13 +5,15 @@
 
 use super::arrange;
 use super::assembly::{self, Assembled, Sink};
+use super::disk;
 use super::fetch::{self, Broken, Progress};
 use super::frame::{self, RAW_HEAD, RawFrame};
-use super::journal::{DoneBlob, Journal};
-use super::layout::{self, Place};
+use super::journal::{DoneBlob, Journal, Known};
+use super::layout::{self, Place, Span};
 use super::plan::{BundlePlan, Stored, What};
 use super::region_b::RegionB;
 use super::rescan;
+use super::trailer::SLOT;
 use super::volume_files::{Names, VolumeFiles};
 use super::write_error::{FillError, WriteError};
 use crate::model::{Descriptor, Digest};
@@ -91,29 +93,85 @@ impl BundleWriter {
     /// A finished bundle of the same name is refused, unless it is this very set; then nothing is pending.
     pub fn open(plan: BundlePlan, out: &Path) -> Result<(Self, Resumed), WriteError> {
         let files = VolumeFiles::new(Names::new(&plan, out));
-        let (journal, noted) = Journal::open(&files.names.journal(), plan.set_id())?;
-        let complete = rescan::complete(&plan, &files)?;
-        let mut region_b = RegionB::new(&plan);
-        let mut blobs = BTreeMap::new();
-        if complete.is_none() {
-            files.make_way(plan.set_id(), plan.arranged.cursor.number())?;
-            reserve(&plan, &files)?;
-            blobs = rescan::blobs(&plan, &files, noted.unwrap_or_default())?;
-            region_b.resume(&plan, &files)?;
-        }
-        let resumed = resumed(&plan, &blobs, &region_b, complete.is_some());
-        let writer = Self {
+        let (journal, known) = Journal::open(&files.names.journal(), plan.set_id())?;
+        let mut writer = Self {
+            region_b: Mutex::new(RegionB::new(&plan)),
             plan,
             files,
             journal: Mutex::new(journal),
-            blobs: Mutex::new(blobs),
-            region_b: Mutex::new(region_b),
+            blobs: Mutex::default(),
             unnoted: Mutex::default(),
             written: AtomicU64::new(0),
             broken: AtomicBool::new(false),
-            complete,
+            complete: None,
         };
+        if let Err(error) = writer.take_up(known) {
+            lock(&writer.journal).give_up();
+            return Err(error);
+        }
+        let resumed = writer.resumed();
         Ok((writer, resumed))
+    }
+
+    fn take_up(&mut self, known: Known) -> Result<(), WriteError> {
+        self.complete = rescan::complete(&self.plan, &self.files)?;
+        if self.complete.is_some() {
+            return Ok(());
+        }
+        let set_id = self.plan.set_id();
+        self.files.make_way(set_id, self.plan.arranged.cursor.number(), known.forgotten)?;
+        self.room()?;
+        lock(&self.journal).claim(set_id)?;
+        self.reserve()?;
+        *lock(&self.blobs) = rescan::blobs(&self.plan, &self.files, known.done)?;
+        lock(&self.region_b).resume(&self.plan, &self.files)
+    }
+
+    /// Fails where the disk has no room for what is known to be missing.
+    fn room(&self) -> Result<(), WriteError> {
+        let kept = |number, length: u64| length.saturating_sub(self.files.kept(number));
+        let needed = self.lengths().map(|(number, _, length)| kept(number, length)).sum();
+        let folder = self.files.names.folder();
+        let available = disk::available(&folder).map_err(|e| WriteError::disk("ask for room in", &folder, e))?;
+        if needed > available { Err(WriteError::Full { folder, needed, available }) } else { Ok(()) }
+    }
+
+    /// Creates the files of all volumes that are known, with room for all of their bytes.
+    fn reserve(&self) -> Result<(), WriteError> {
+        for (number, span, length) in self.lengths() {
+            self.files.reserve(number, length)?;
+            self.files.write(Place { volume: number, offset: 0 }, &self.plan.header(number, span).bytes())?;
+        }
+        Ok(())
+    }
+
+    /// Returns the known volumes with the bytes that are known of them.
+    fn lengths(&self) -> impl Iterator<Item = (u32, &Span, u64)> {
+        let total = self.plan.volumes();
+        (1..).zip(self.plan.arranged.cursor.volumes()).map(move |(number, span)| {
+            (number, span, total.map_or(span.end, |total| layout::file_length(span, number, total)))
+        })
+    }
+
+    fn resumed(&self) -> Resumed {
+        let entries = &self.plan.entries;
+        if self.complete.is_some() {
+            let payload = entries.iter().filter(|e| matches!(e.stored, Stored::Raw | Stored::Packed) && e.size > 0);
+            return Resumed { blobs: payload.count() as u64, bytes: self.plan.payload_bytes(), complete: true };
+        }
+        let (mut bytes, mut blobs) = lock(&self.region_b).done(&self.plan);
+        for (index, state) in lock(&self.blobs).iter() {
+            match state {
+                State::Done(frames) if frames.is_empty() => {}
+                State::Done(_) => {
+                    bytes += entries[*index].size;
+                    blobs += 1;
+                }
+                State::Open(progress) => bytes += progress.digester.size(),
+                State::Taken => {}
+            }
+        }
+        Resumed { blobs, bytes, complete: false }
     }
 
     /// Returns the plan.
@@ -232,6 +290,11 @@ impl BundleWriter {
         if let Some(volumes) = self.complete.clone() {
             let bytes = volumes.iter().map(|path| std::fs::metadata(path).map_or(0, |found| found.len())).sum();
             self.end_journal()?;
+            if envelope.is_some() && self.is_unsigned()? {
+                let path = self.files.names.last(1);
+                let why = "it is complete and not signed; delete it or take another name".to_owned();
+                return Err(WriteError::Exists { path, why });
+            }
             return Ok(Written { volumes, bytes, bundle_id, set_id });
         }
         let blobs = self.pending().len() + usize::from(lock(&self.blobs).values().any(|s| matches!(s, State::Taken)));
@@ -242,6 +305,15 @@ impl BundleWriter {
         let volumes = self.files.publish(assembled.volumes)?;
         self.end_journal()?;
         Ok(Written { volumes, bytes: assembled.lengths.iter().sum(), bundle_id, set_id })
+    }
+
+    /// Returns whether the slot of the set that stands there is empty.
+    fn is_unsigned(&self) -> Result<bool, WriteError> {
+        let slot = self.plan.entries.iter().position(|entry| matches!(entry.stored, Stored::Slot));
+        let Some(at) = slot.and_then(|index| self.place(index, 0)) else { return Ok(false) };
+        let mut bytes = frame::raw(&[0; SLOT]);
+        let empty = bytes.clone();
+        Ok(self.files.read(at, &mut bytes)? && bytes == empty)
     }
 
     fn assemble(&self, envelope: Option<&[u8]>) -> Result<Assembled, WriteError> {
@@ -260,11 +332,9 @@ impl BundleWriter {
         Ok(assembled)
     }
 
-    fn end_journal(self) -> Result<(), WriteError> {
-        let journal = self.files.names.journal();
-        if let Err(error) = std::fs::remove_file(&journal) {
-            return Err(WriteError::disk("remove", &journal, error));
-        }
+    fn end_journal(&self) -> Result<(), WriteError> {
+        lock(&self.unnoted).clear();
+        lock(&self.journal).remove()?;
         self.files.sync_folder()
     }
 }
@@ -373,46 +443,6 @@ impl Sink for Files<'_> {
 
     fn put_chunk(&mut self, _: Place) -> Result<(), WriteError> {
         Ok(())
-    }
-}
-
-/// Creates the files of all volumes that are known, with room for all of their bytes.
-fn reserve(plan: &BundlePlan, files: &VolumeFiles) -> Result<(), WriteError> {
-    let total = plan.arranged.cursor.number();
-    let length = |number: u32, span| if plan.is_closed() { layout::file_length(span, number, total) } else { span.end };
-    let spans = || (1..).zip(plan.arranged.cursor.volumes());
-    let needed: u64 = spans().map(|(number, span)| length(number, span).saturating_sub(files.kept(number))).sum();
-    let folder = files.names.folder();
-    let available = super::disk::available(&folder).map_err(|e| WriteError::disk("ask for room in", &folder, e))?;
-    if needed > available {
-        return Err(WriteError::Full { folder, needed, available });
-    }
-    for (number, span) in spans() {
-        files.reserve(number, length(number, span))?;
-        files.write(Place { volume: number, offset: 0 }, &plan.header(number, span).bytes())?;
-    }
-    Ok(())
-}
-
-fn resumed(plan: &BundlePlan, blobs: &BTreeMap<usize, State>, region_b: &RegionB, complete: bool) -> Resumed {
-    let sized: Vec<(u64, u64)> = blobs
-        .iter()
-        .map(|(index, state)| match state {
-            State::Done(_) => (plan.entries[*index].size, 1),
-            State::Open(progress) => (progress.digester.size(), 0),
-            State::Taken => (0, 0),
-        })
-        .filter(|(bytes, _)| *bytes > 0)
-        .collect();
-    let packed = region_b.done(plan);
-    if complete {
-        let payload = plan.entries.iter().filter(|e| matches!(e.stored, Stored::Raw | Stored::Packed) && e.size > 0);
-        return Resumed { blobs: payload.count() as u64, bytes: plan.payload_bytes(), complete };
-    }
-    Resumed {
-        blobs: sized.iter().map(|(_, blobs)| blobs).sum::<u64>() + packed.1,
-        bytes: sized.iter().map(|(bytes, _)| bytes).sum::<u64>() + packed.0,
-        complete,
     }
 }
 
