@@ -244,17 +244,12 @@ impl Shared {
                 (fault, if status == 404 { 1 } else { 0 })
             }
             Err(Failure { fault, trouble: None }) => (*fault, 0),
-<<<<<<< HEAD
-            // Who asked for few tries does not want to wait long for an answer that got lost either.
-            Err(Failure { fault, .. }) => (*fault, LOOKS.min(self.core.settings.retries + 1)),
-=======
             Err(Failure { fault, trouble: Some(trouble) }) => {
                 self.core.heed(&target.host, trouble);
                 let slow = matches!(trouble, Trouble::Network | Trouble::Status(504, _));
                 let large = target.want.size > PIECE as u64;
                 (*fault, if slow && large { MANY_LOOKS } else { FEW_LOOKS })
             }
->>>>>>> h/registry
         };
         // Where not even that can be told, the upload's own fault says more.
         let arrived =

@@ -1,7 +1,6 @@
 //! Harbor's REST API, as far as a preflight and an import call it: the instance, who asks, repositories and
 //! artifacts. Projects and quotas are in `rest_project`.
 
-#![expect(clippy::result_large_err, reason = "a refusal is an answer like any other")]
 
 use super::accounts::Who;
 use super::state::{Account, Artifact, Repo, State};

@@ -1,6 +1,5 @@
 //! Harbor's REST API: projects, their metadata, their quotas.
 
-#![expect(clippy::result_large_err, reason = "a refusal is an answer like any other")]
 
 use super::answers;
 use super::rest::{Call, not_found, repositories, time};
