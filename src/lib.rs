@@ -29,7 +29,6 @@ pub mod trust;
 #[expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "the kit is for tests, where a broken invariant ends the test"
 )]
 pub mod testkit;
