@@ -70,7 +70,8 @@ pub struct Settings {
     pub client_certificate: Option<SecretSlice<u8>>,
     /// Hosts (`name[:port]`) whose certificate is not checked. Never inferred from anything.
     pub insecure_tls: BTreeSet<String>,
-    /// Token services beyond the rules of [`super::auth`] that may see credentials: registry host, token host.
+    /// Token services that may see credentials although no rule says so (same host, a domain above, a known pair):
+    /// registry host, token host.
     pub token_hosts: BTreeSet<(String, String)>,
     /// Proxies as handed in.
     pub proxies: Proxies,
