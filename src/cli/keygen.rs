@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Path prefix of the two files; existing files are not replaced
-    #[arg(short, long, value_name = "PREFIX", default_value = "airlift")]
+    #[arg(short, long, visible_alias = "output-key-prefix", value_name = "PREFIX", default_value = "airlift")]
     output: PathBuf,
 }
 

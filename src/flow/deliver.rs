@@ -28,12 +28,14 @@ pub struct Delivery<'a> {
     context: &'a Context<'a>,
     reopen: Reopen<'a>,
     blobs: BTreeMap<&'a Digest, &'a BlobPlan>,
+    /// Artifacts that wait for each streamed blob.
+    waiters: BTreeMap<Digest, Vec<usize>>,
     state: Mutex<State>,
 }
 
 struct State {
-    /// Streamed blobs that each artifact still waits for.
-    waiting: Vec<BTreeSet<Digest>>,
+    /// How many streamed blobs each artifact still waits for.
+    waiting: Vec<usize>,
     /// Places that hold a blob since this run.
     settled: BTreeSet<(Repository, Digest)>,
     outcomes: Vec<Option<Outcome>>,
@@ -51,18 +53,18 @@ impl<'a> Delivery<'a> {
     ) -> Self {
         let blobs: BTreeMap<&Digest, &BlobPlan> =
             plan.blobs.iter().map(|blob| (&blob.descriptor.digest, blob)).collect();
-        let waits = |at: usize, artifact: &ArtifactPlan| {
-            let needed = if artifact.present { Vec::new() } else { shipment.blobs_of_artifact(at) };
-            needed
-                .into_iter()
-                .map(|blob| blob.descriptor.digest)
-                .filter(|digest| blobs.get(digest).is_some_and(|blob| streamed(shipment, blob)))
-                .collect()
-        };
-        let waiting = plan.artifacts.iter().enumerate().map(|(at, artifact)| waits(at, artifact)).collect();
+        let mut waiters: BTreeMap<Digest, Vec<usize>> = BTreeMap::new();
+        let mut waiting = vec![0; plan.artifacts.len()];
+        for (at, _) in plan.artifacts.iter().enumerate().filter(|(_, artifact)| !artifact.present) {
+            let needed = shipment.blobs_of_artifact(at).into_iter().map(|blob| blob.descriptor.digest);
+            for digest in needed.filter(|digest| blobs.get(digest).is_some_and(|blob| streamed(shipment, blob))) {
+                waiters.entry(digest).or_default().push(at);
+                waiting[at] += 1;
+            }
+        }
         let outcomes = plan.artifacts.iter().map(|a| a.present.then_some(Outcome::AlreadyThere)).collect();
         let state = Mutex::new(State { waiting, settled: BTreeSet::new(), outcomes, moved: Moved::default() });
-        Self { plan, shipment, to, context, reopen, blobs, state }
+        Self { plan, shipment, to, context, reopen, blobs, waiters, state }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,7 +84,7 @@ impl<'a> Delivery<'a> {
     /// Returns the artifacts that wait for no blob from the feeder.
     pub fn ready(&self) -> Vec<usize> {
         let state = self.state();
-        let open = |at: &usize| state.outcomes[*at].is_none() && state.waiting[*at].is_empty();
+        let open = |at: &usize| state.outcomes[*at].is_none() && state.waiting[*at] == 0;
         (0..self.plan.artifacts.len()).filter(open).collect()
     }
 
@@ -101,12 +103,14 @@ impl<'a> Delivery<'a> {
         Ok(())
     }
 
+    /// Notes that a blob is in, and returns the artifacts that waited for nothing else.
     fn settle(&self, want: &Descriptor) -> Vec<usize> {
         let mut state = self.state();
         let mut complete = Vec::new();
-        for (at, waiting) in state.waiting.iter_mut().enumerate() {
-            if waiting.remove(&want.digest) && waiting.is_empty() {
-                complete.push(at);
+        for at in self.waiters.get(&want.digest).into_iter().flatten() {
+            state.waiting[*at] -= 1;
+            if state.waiting[*at] == 0 {
+                complete.push(*at);
             }
         }
         complete
