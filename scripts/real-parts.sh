@@ -389,13 +389,6 @@ an_unsigned_bundle_needs_a_word() {
   equal "$(digest_at "$destination/bare/team/app:1.0")" "$(digest_of team/app:1.0)"
 }
 
-a_delta_carries_only_what_is_new() {
-  pack "$upstream/library/base:12" "$upstream/team/app:1.0" "$upstream/team/legacy-list:2.0" \
-    --base "$work/first.receipt.json" -o "$work/delta"
-  (($(stat -c %s "$work/delta.airlift") < 1000000))
-  import "$work/delta.airlift" --to "$destination/mirror"
-}
-
 sync_copies_and_then_writes_nothing() {
   local arguments before
   mapfile -t arguments < <(signed_references)
@@ -428,36 +421,14 @@ YAML
 
 resolve() { airlift resolve -f "$work/mirror.yaml" --lock "$work/airlift.lock" --plain-http --no-progress; }
 
-serve_is_a_registry() {
-  airlift serve "$work/vols" --listen "127.0.0.1:$serve_port" >"$work/serve.log" 2>&1 &
-  local server=$! code=0
-  for _ in {1..100}; do
-    (: <"/dev/tcp/127.0.0.1/$serve_port") 2>/dev/null && break
-    kill -0 $server 2>/dev/null || { cat "$work/serve.log"; return 1; }
-    sleep 0.1
-  done
-  served_images_are_good || code=$?
-  kill $server
-  wait $server || true
-  return $code
-}
-
-served_images_are_good() {
-  local name
-  name=$(crane catalog --insecure "127.0.0.1:$serve_port" | grep 'team/app$') || return 1
-  equal "$(digest_at "127.0.0.1:$serve_port/$name:1.0")" "$(digest_of team/app:1.0)" || return 1
-  crane validate --insecure --remote "127.0.0.1:$serve_port/$name:1.0" || return 1
-  equal "$(oras discover --plain-http --format json "127.0.0.1:$serve_port/$name:1.0" | jq '.referrers | length')" 2
-}
-
 # --- all together ------------------------------------------------------------------------------------------------
 
 for program in docker-registry skopeo zstd tar jq python3; do
   type -P "$program" >/dev/null || { echo "SKIPPED: nothing can run without $program: scripts/install-tools.sh"; exit 77; }
 done
 
-read -r port_a port_b dead_port serve_port < <(free_ports)
-readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port serve_port program_under_test
+read -r port_a port_b dead_port _ < <(free_ports)
+readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port program_under_test
 
 run_case 'made images are the same on every run' images_are_reproducible
 "$repository/scripts/make-images.py" seed "$work/world" "$work/upstream" team/legacy
@@ -503,9 +474,7 @@ run_case 'a killed import goes on' a_killed_import_goes_on cosign helm crane
 run_case 'import reads a pipe' import_reads_a_pipe cosign helm crane
 run_case 'import fills an OCI layout' import_fills_a_layout cosign helm
 run_case 'an unsigned bundle needs a word' an_unsigned_bundle_needs_a_word cosign crane
-run_case 'a delta carries only what is new' a_delta_carries_only_what_is_new cosign
 run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothing cosign helm crane
 run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images cosign helm
-run_case 'serve is a registry' serve_is_a_registry cosign helm crane oras
 
 closing_line

@@ -53,6 +53,9 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
+    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(|error| FlowError::file(folder, "cannot be made", error))?;
+    }
     let (writer, resumed) = BundleWriter::open(prepared.plan, out)?;
     let mut pending = writer.pending();
     let bytes = pending.iter().map(|p| p.descriptor.size - p.from).sum();

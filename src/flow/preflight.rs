@@ -108,6 +108,10 @@ fn project_findings(name: &str, need: &Need, to: &dyn Destination, mode: Mode) -
             return Ok(vec![missing.with_hint("create it, or pass --create-projects")]);
         }
     }
+    if mode.dry_run {
+        // Some registries can only be asked by beginning an upload, and a dry run writes nothing.
+        return Ok(findings);
+    }
     match to.may_push(first) {
         Ok(()) => Ok(findings),
         Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Refused) => {
