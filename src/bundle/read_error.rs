@@ -91,9 +91,9 @@ pub enum ReadError {
         /// Which.
         place: String,
         /// Bundle and cut that were expected.
-        expected: SetName,
+        expected: Box<SetName>,
         /// Bundle and cut that it belongs to.
-        found: SetName,
+        found: Box<SetName>,
     },
     /// Two files are the same volume.
     #[error("volume {number} is there twice: {first} and {second}")]

@@ -98,7 +98,7 @@ impl Volumes {
         let name = |header: &VolumeHeader| SetName { bundle: header.bundle_id, set: header.set_id };
         let (found, known) = (name(header), name(&self.header));
         if found != known {
-            return Err(ReadError::Foreign { place: place(), expected: known, found });
+            return Err(ReadError::Foreign { place: place(), expected: Box::new(known), found: Box::new(found) });
         }
         let expected = self.digests.len() as u32 + 1;
         if header.number != expected {

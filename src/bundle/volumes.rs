@@ -84,7 +84,7 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     for (path, header) in good {
         let (found, place) = (name(&header), path.display().to_string());
         if let Some(expected) = most.filter(|set| *set != found) {
-            problems.push(ReadError::Foreign { place, expected, found });
+            problems.push(ReadError::Foreign { place, expected: Box::new(expected), found: Box::new(found) });
             continue;
         }
         let last = ends_set(path).then_some(header.number);

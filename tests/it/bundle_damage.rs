@@ -211,7 +211,7 @@ fn what_a_power_cut_took_from_the_disk_is_fetched_again() {
         for entry in std::fs::read_dir(&copy).unwrap() {
             let path = entry.unwrap().path();
             let mut bytes = std::fs::read(&path).unwrap();
-            if !path.extension().is_some_and(|e| e == "partial") || bytes.len() < 2000 {
+            if path.extension().is_none_or(|e| e != "partial") || bytes.len() < 2000 {
                 continue;
             }
             for lost in 0..=usize::from(random[0] % 4) {
