@@ -113,13 +113,11 @@ impl OpenBundle {
     }
 }
 
+/// Frames with the index of their volume, and where those of each blob start.
+type Frames = (Vec<(u32, Record)>, Vec<usize>);
+
 /// Returns the frames of all blobs by ordinal and chunk, and where those of each start.
-fn frames(
-    volumes: &[Volume],
-    inventory: &[InventoryRecord],
-    head: u64,
-    chunk_size: u64,
-) -> Result<(Vec<(u32, Record)>, Vec<usize>), ReadError> {
+fn frames(volumes: &[Volume], inventory: &[InventoryRecord], head: u64, chunk_size: u64) -> Result<Frames, ReadError> {
     let mut frames = Vec::new();
     for (index, volume) in (0..).zip(volumes) {
         let of_blobs = volume.records.iter().filter(|record| record.entry >= head && record.kind != Kind::Tail);

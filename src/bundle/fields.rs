@@ -5,7 +5,7 @@ pub(super) struct Fields<'a>(pub &'a [u8]);
 
 impl Fields<'_> {
     /// Returns `N` bytes at `at`.
-    pub(super) fn bytes<const N: usize>(&self, at: usize) -> [u8; N] {
+    pub(super) fn array<const N: usize>(&self, at: usize) -> [u8; N] {
         let mut out = [0; N];
         out.copy_from_slice(&self.0[at..at + N]);
         out
@@ -13,17 +13,17 @@ impl Fields<'_> {
 
     /// Returns the 16-bit number at `at`.
     pub(super) fn u16(&self, at: usize) -> u16 {
-        u16::from_le_bytes(self.bytes(at))
+        u16::from_le_bytes(self.array(at))
     }
 
     /// Returns the 32-bit number at `at`.
     pub(super) fn u32(&self, at: usize) -> u32 {
-        u32::from_le_bytes(self.bytes(at))
+        u32::from_le_bytes(self.array(at))
     }
 
     /// Returns the 64-bit number at `at`.
     pub(super) fn u64(&self, at: usize) -> u64 {
-        u64::from_le_bytes(self.bytes(at))
+        u64::from_le_bytes(self.array(at))
     }
 }
 

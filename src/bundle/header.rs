@@ -85,7 +85,7 @@ impl VolumeHeader {
     pub(super) fn parse(bytes: &[u8; LENGTH]) -> Result<Self, HeaderFlaw> {
         let body = Fields(&bytes[BODY..]);
         let opens = bytes[..9] == PROLOGUE && bytes[9..BODY] == SKIPPABLE;
-        if !opens && body.bytes::<8>(0) != *MAGIC {
+        if !opens && body.array::<8>(0) != *MAGIC {
             return Err(HeaderFlaw::Foreign);
         }
         if Digest::of(&bytes[..BODY + 208]).value() != &bytes[BODY + 208..] {
@@ -97,8 +97,8 @@ impl VolumeHeader {
             return Err(HeaderFlaw::Later(later(version, features, body.u32(12))));
         }
         let header = Self {
-            bundle_id: body.bytes(32),
-            set_id: body.bytes(64),
+            bundle_id: body.array(32),
+            set_id: body.array(64),
             number: body.u32(96),
             total: body.u32(100),
             file_length: body.u64(104),
@@ -107,7 +107,7 @@ impl VolumeHeader {
             plain_offset: body.u64(128),
             first_item: body.u64(136),
             chunk_size: body.u32(144),
-            encoder: body.bytes(184),
+            encoder: body.array(184),
         };
         // A later minor version may set compatible bits; anything else is not what any writer writes.
         let mut again = header.bytes();

@@ -92,7 +92,7 @@ pub(super) fn total(records: &[InventoryRecord]) -> u64 {
 /// Reads an inventory.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<InventoryRecord>, InventoryError> {
     let header = Fields(bytes.get(..HEADER).ok_or(InventoryError::Magic)?);
-    if header.bytes::<8>(0) != *MAGIC || header.u64(24) != 0 {
+    if header.array::<8>(0) != *MAGIC || header.u64(24) != 0 {
         return Err(InventoryError::Magic);
     }
     let (short, long) = (header.u64(8), header.u64(16));
@@ -105,9 +105,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Vec<InventoryRecord>, InventoryError
         return Err(InventoryError::Length { found: bytes.len() as u64, expected });
     }
     let (first, second) = bytes[HEADER..].split_at(short as usize * (32 + TAIL));
-    let first = first.chunks_exact(32 + TAIL).map(|bytes| (Digest::Sha256(Fields(bytes).bytes(0)), &bytes[32..]));
+    let first = first.chunks_exact(32 + TAIL).map(|bytes| (Digest::Sha256(Fields(bytes).array(0)), &bytes[32..]));
     let second =
-        second.chunks_exact(64 + TAIL).map(|bytes| (Digest::Sha512(Box::new(Fields(bytes).bytes(0))), &bytes[64..]));
+        second.chunks_exact(64 + TAIL).map(|bytes| (Digest::Sha512(Box::new(Fields(bytes).array(0))), &bytes[64..]));
     first.chain(second).enumerate().map(|(number, (digest, rest))| record(number, digest, rest)).collect()
 }
 

@@ -130,7 +130,7 @@ fn replay(bytes: &[u8], set_id: [u8; 32]) -> (Option<Vec<DoneBlob>>, usize) {
         match (kind, &mut done) {
             (PLAN, None) if body.get(..8) == Some(MAGIC) && body[8..] == set_id => done = Some(Vec::new()),
             (DONE, Some(done)) if body.len() % 32 == 4 => {
-                let frames = body[4..].chunks_exact(32).map(|digest| Fields(digest).bytes(0)).collect();
+                let frames = body[4..].chunks_exact(32).map(|digest| Fields(digest).array(0)).collect();
                 done.push(DoneBlob { ordinal: Fields(body).u32(0), frames });
             }
             _ => break,
@@ -144,7 +144,7 @@ fn replay(bytes: &[u8], set_id: [u8; 32]) -> (Option<Vec<DoneBlob>>, usize) {
 fn other_set(bytes: &[u8]) -> Option<[u8; 32]> {
     let (kind, body) = next(bytes)?;
     let named = kind == PLAN && body.len() == MAGIC.len() + 32 && body.starts_with(MAGIC);
-    named.then(|| Fields(body).bytes(MAGIC.len()))
+    named.then(|| Fields(body).array(MAGIC.len()))
 }
 
 fn next(bytes: &[u8]) -> Option<(u8, &[u8])> {

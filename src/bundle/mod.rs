@@ -22,6 +22,8 @@ mod frame;
 mod frames;
 mod head;
 mod header;
+#[cfg(test)]
+mod hostile;
 mod inventory;
 mod journal;
 mod layout;

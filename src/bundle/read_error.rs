@@ -1,5 +1,6 @@
 //! Why a bundle is not read, always with the place. Every variant belongs to one [`ReadClass`].
 
+use super::header::{HeaderFlaw, LENGTH as HEADER};
 use crate::model::Finding;
 use crate::model::digest::hex;
 use crate::model::evidence::FindingClass;
@@ -90,9 +91,9 @@ pub enum ReadError {
         /// Which.
         place: String,
         /// Bundle and cut that were expected.
-        expected: SetName,
+        expected: Box<SetName>,
         /// Bundle and cut that it belongs to.
-        found: SetName,
+        found: Box<SetName>,
     },
     /// Two files are the same volume.
     #[error("volume {number} is there twice: {first} and {second}")]
@@ -144,6 +145,18 @@ pub enum ReadError {
         /// Cause.
         source: io::Error,
     },
+}
+
+/// Turns what is wrong with a header into an error; `number` is that of the volume, where it is known.
+pub(super) fn refused(flaw: HeaderFlaw, place: String, number: u32) -> ReadError {
+    match flaw {
+        HeaderFlaw::Foreign => ReadError::NoBundle { place },
+        HeaderFlaw::Later(needs) => ReadError::Later { place, needs },
+        HeaderFlaw::Damaged => {
+            let spot = Spot { volume: number, file: place, offset: 0, length: HEADER as u64, hit: None };
+            ReadError::Damaged { spot: Box::new(spot), what: "the volume header is damaged".to_owned() }
+        }
+    }
 }
 
 /// Identity of a set for people: content and cut, shortened.

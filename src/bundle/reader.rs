@@ -157,6 +157,7 @@ impl BundleReader {
     }
 
     /// Returns the next blob, `None` behind the last one. What is left of the blob before is read and checked.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot say that reading failed for good")]
     pub fn next(&mut self) -> Result<Option<Entry>, ReadError> {
         self.papers()?;
         while self.chunk()?.is_some() {}

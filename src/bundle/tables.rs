@@ -2,9 +2,8 @@
 
 use super::frames::damaged;
 use super::header::{LENGTH as HEADER, VolumeHeader};
-use super::read_error::{ReadError, Spot};
+use super::read_error::{ReadError, Spot, refused};
 use super::trailer::{FOOTER, Footer, RECORD, Record, SKIP_HEAD, SKIPPABLE_MAX, TRAILER};
-use super::volumes::refused;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

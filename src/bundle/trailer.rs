@@ -95,7 +95,7 @@ impl Record {
             offset: fields.u64(16),
             length: fields.u32(24),
             content: fields.u32(28),
-            digest: fields.bytes(32),
+            digest: fields.array(32),
         };
         (record.bytes() == *bytes).then_some(record)
     }
@@ -157,8 +157,8 @@ impl Footer {
     pub(super) fn parse(bytes: &[u8; FOOTER]) -> Option<Self> {
         let fields = Fields(bytes);
         let footer = Self {
-            digest: fields.bytes(0),
-            set_id: fields.bytes(32),
+            digest: fields.array(0),
+            set_id: fields.array(32),
             number: fields.u32(64),
             flags: fields.u32(68),
             table_length: fields.u64(72),

@@ -4,9 +4,8 @@ use super::feed::Feed;
 use super::frames::{self, damaged};
 use super::header::{HeaderFlaw, LENGTH as HEADER, VolumeHeader};
 use super::layout::Cut;
-use super::read_error::{ReadError, SetName, Spot};
+use super::read_error::{ReadError, SetName, Spot, refused};
 use super::trailer::{self, FOOTER, Footer, LAST, RECORD, Record, SKIP_HEAD, SKIPPABLE_MAX, Tail, WITH_TAIL};
-use super::volumes::refused;
 use crate::model::limits;
 
 /// What was seen of a volume, and what its table says.
@@ -99,7 +98,7 @@ impl Volumes {
         let name = |header: &VolumeHeader| SetName { bundle: header.bundle_id, set: header.set_id };
         let (found, known) = (name(header), name(&self.header));
         if found != known {
-            return Err(ReadError::Foreign { place: place(), expected: known, found });
+            return Err(ReadError::Foreign { place: place(), expected: Box::new(known), found: Box::new(found) });
         }
         let expected = self.digests.len() as u32 + 1;
         if header.number != expected {

@@ -1,7 +1,8 @@
 //! Finds the volumes of a bundle: by what their headers say, never by their names or order.
 
-use super::header::{HeaderFlaw, LENGTH as HEADER, VolumeHeader};
-use super::read_error::{ReadError, SetName, Spot};
+use super::header::{LENGTH as HEADER, VolumeHeader};
+use super::read_error::{ReadError, SetName, refused};
+use super::tables::Volume;
 use super::trailer::{FOOTER, Footer};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -83,16 +84,24 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     for (path, header) in good {
         let (found, place) = (name(&header), path.display().to_string());
         if let Some(expected) = most.filter(|set| *set != found) {
-            problems.push(ReadError::Foreign { place, expected, found });
+            problems.push(ReadError::Foreign { place, expected: Box::new(expected), found: Box::new(found) });
             continue;
         }
         let last = ends_set(path).then_some(header.number);
         total = total.or(last).or((header.total > 0).then_some(header.total));
-        if let Some(first) = volumes.get(&header.number) {
-            let first = first.display().to_string();
-            problems.push(ReadError::Duplicate { number: header.number, first, second: place });
-        } else {
+        let Some(first) = volumes.get_mut(&header.number) else {
             volumes.insert(header.number, path.clone());
+            continue;
+        };
+        problems.push(ReadError::Duplicate {
+            number: header.number,
+            first: first.display().to_string(),
+            second: place,
+        });
+        // A copy whose own table holds is worth more than one that was cut off.
+        if let Err(error) = Volume::open(first) {
+            problems.push(error);
+            first.clone_from(path);
         }
     }
     if most.is_some() {
@@ -133,18 +142,6 @@ fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
         return Err(ReadError::NoBundle { place });
     };
     VolumeHeader::parse(bytes).map_err(|flaw| refused(flaw, place, 0))
-}
-
-/// Turns what is wrong with a header into an error; `number` is that of the volume, where it is known.
-pub(super) fn refused(flaw: HeaderFlaw, place: String, number: u32) -> ReadError {
-    match flaw {
-        HeaderFlaw::Foreign => ReadError::NoBundle { place },
-        HeaderFlaw::Later(needs) => ReadError::Later { place, needs },
-        HeaderFlaw::Damaged => {
-            let spot = Spot { volume: number, file: place, offset: 0, length: HEADER as u64, hit: None };
-            ReadError::Damaged { spot: Box::new(spot), what: "the volume header is damaged".to_owned() }
-        }
-    }
 }
 
 /// Returns whether the footer of a file says that it is the last volume. Nothing is decided by this but a list.

@@ -7,6 +7,7 @@ use airlift::bundle::{
     WriteError, check, find_volumes,
 };
 use airlift::model::digest::Algorithm;
+use airlift::model::evidence::{FindingClass, Severity};
 use airlift::model::{Descriptor, Finding, MediaType};
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -54,9 +55,9 @@ fn a_whole_bundle_has_no_findings() {
 
 #[test]
 fn every_byte_that_changes_is_refused() {
-    for volume_size in [None, Some(17_000)] {
+    for (world, volume_size) in [(tiny(), None), (World::small(&[300, 5000]), Some(12_000))] {
         let folder = tempfile::tempdir().unwrap();
-        let written = tiny().write(&folder.path().join("b"), small_chunks(volume_size));
+        let written = world.write(&folder.path().join("b"), small_chunks(volume_size));
         let good = stream_of(&written.volumes);
         assert!(read_all(good.clone()).is_ok());
         for at in 0..good.len() {
@@ -210,7 +211,7 @@ fn what_a_power_cut_took_from_the_disk_is_fetched_again() {
         for entry in std::fs::read_dir(&copy).unwrap() {
             let path = entry.unwrap().path();
             let mut bytes = std::fs::read(&path).unwrap();
-            if !path.extension().is_some_and(|e| e == "partial") || bytes.len() < 2000 {
+            if path.extension().is_none_or(|e| e != "partial") || bytes.len() < 2000 {
                 continue;
             }
             for lost in 0..=usize::from(random[0] % 4) {
@@ -325,5 +326,254 @@ fn the_envelope_fits_its_slot_or_is_refused() {
     let long = format!("\"{}\"", "1".repeat(4094)).into_bytes();
     for bad in [&long[..], b"no json", b"", b"{} {}"] {
         assert!(matches!(finish("b", bad), Err(WriteError::Envelope(_))), "{}", bad.len());
+    }
+}
+
+// ---- volumes ----
+
+/// A bundle of several volumes in a folder of its own.
+fn cut_bundle(root: &Path) -> Vec<PathBuf> {
+    let world = World::small(&[9000, 12_000, 7000]);
+    let volumes = world.write(&root.join("b"), small_chunks(Some(18_000))).volumes;
+    assert!(volumes.len() >= 3);
+    volumes
+}
+
+fn open_files(volumes: &[PathBuf]) -> ReadError {
+    BundleReader::open(Input::Files(volumes.to_vec())).err().expect("the volumes are no whole set")
+}
+
+fn only(findings: &[Finding], what: &str) {
+    assert!(findings.iter().any(|finding| finding.what.contains(what)), "{what}: {findings:#?}");
+    assert!(findings.iter().all(|finding| finding.severity == Severity::Error));
+}
+
+#[test]
+fn missing_volumes_are_all_named_before_anything_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let volumes = cut_bundle(root.path());
+    let last = volumes.len() as u32;
+    for gone in [vec![1], vec![2], vec![last], vec![1, last], (2..=last).collect()] {
+        let rest: Vec<PathBuf> =
+            (1..).zip(&volumes).filter(|(number, _)| !gone.contains(number)).map(|(_, path)| path.clone()).collect();
+        let error = open_files(&rest);
+        assert!(matches!(&error, ReadError::Missing { numbers, more: false, .. } if *numbers == gone), "{error}");
+        let found = checked(&rest);
+        assert_eq!(found.findings.len(), 1, "{:#?}", found.findings);
+        assert_eq!(found.findings[0].class, FindingClass::Media);
+        let stream = checked_stream(stream_of(&rest));
+        assert!(!stream.findings.is_empty() && stream.summary.is_none());
+    }
+    // An open layout does not know its number of volumes before its last one.
+    let world = tiny_payload();
+    let open = world.write(&root.path().join("open"), small_chunks(Some(18_000))).volumes;
+    let error = open_files(&open[..open.len() - 1]);
+    assert!(matches!(&error, ReadError::Missing { more: true, .. }), "{error}");
+    assert!(error.to_string().contains("and all behind"), "{error}");
+}
+
+#[test]
+fn a_volume_alone_is_checked_and_names_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    let volumes = cut_bundle(root.path());
+    for (number, path) in volumes.iter().enumerate() {
+        let alone = std::slice::from_ref(path);
+        assert_eq!(checked(alone).findings.len(), 1);
+        let good = std::fs::read(path).unwrap();
+        for at in (0..good.len()).step_by(101) {
+            let mut bad = good.clone();
+            bad[at] ^= 4;
+            std::fs::write(path, &bad).unwrap();
+            let found = checked(alone).findings;
+            let integrity = found.iter().any(|finding| finding.class == FindingClass::Integrity);
+            assert!(integrity, "volume {number}, byte {at}: {found:#?}");
+        }
+        std::fs::write(path, good).unwrap();
+    }
+}
+
+#[test]
+fn volumes_are_known_by_their_headers_not_by_name_or_order() {
+    let root = tempfile::tempdir().unwrap();
+    let volumes = cut_bundle(root.path());
+    std::fs::create_dir(root.path().join("far")).unwrap();
+    let mut moved = Vec::new();
+    for (number, path) in volumes.iter().enumerate() {
+        let folder = root.path().join(if number % 2 == 0 { "far" } else { "." });
+        let name = folder.join(format!("{}.airlift", 9 - number));
+        std::fs::rename(path, &name).unwrap();
+        moved.push(name);
+    }
+    let found = find_volumes(&[root.path().join("far"), root.path().join("*.airlift")]).unwrap();
+    assert_eq!(found.len(), moved.len());
+    assert_eq!(checked(&found).findings, []);
+    let twice = find_volumes(&[root.path().join("far"), root.path().join("far"), root.path().join("*")]).unwrap();
+    assert_eq!(twice, found);
+}
+
+#[test]
+fn a_volume_that_is_there_twice_is_named_and_the_good_copy_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    let mut volumes = cut_bundle(root.path());
+    let copy = root.path().join("a-copy.airlift");
+    let mut bytes = std::fs::read(&volumes[1]).unwrap();
+    let end = bytes.len();
+    bytes.truncate(end - 3);
+    std::fs::write(&copy, &bytes).unwrap();
+    volumes.insert(0, copy);
+    let error = open_files(&volumes);
+    assert!(matches!(&error, ReadError::Duplicate { number: 2, .. }), "{error}");
+    let found = checked(&volumes);
+    only(&found.findings, "there twice");
+    assert!(found.findings.iter().any(|finding| finding.place.contains("a-copy")), "{:#?}", found.findings);
+    assert!(found.findings.len() == 2 && found.summary.is_some());
+}
+
+#[test]
+fn foreign_volumes_are_named_with_both_identities() {
+    let root = tempfile::tempdir().unwrap();
+    let volumes = cut_bundle(root.path());
+    let others = [
+        World::small(&[9000, 12_000, 7001]).write(&root.path().join("other"), small_chunks(Some(18_000))),
+        World::small(&[9000, 12_000, 7000]).write(&root.path().join("recut"), small_chunks(Some(18_001))),
+    ];
+    for other in others {
+        let mut mixed = volumes.clone();
+        mixed.push(other.volumes[1].clone());
+        let error = open_files(&mixed);
+        assert!(matches!(&error, ReadError::Foreign { .. }), "{error}");
+        mixed.swap_remove(1);
+        assert!(matches!(open_files(&mixed), ReadError::Missing { .. }));
+        only(&checked(&mixed).findings, "is a foreign volume");
+        let stream = [std::fs::read(&volumes[0]).unwrap(), std::fs::read(&other.volumes[1]).unwrap()].concat();
+        let error = read_all(stream).unwrap_err();
+        assert!(matches!(error, ReadError::Foreign { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_stream_of_swapped_doubled_or_missing_volumes_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let volumes = cut_bundle(root.path());
+    let of = |order: &[usize]| order.iter().flat_map(|n| std::fs::read(&volumes[*n]).unwrap()).collect::<Vec<u8>>();
+    let all: Vec<usize> = (0..volumes.len()).collect();
+    for order in [vec![0, 2, 1], vec![0, 0, 1], vec![0, 1, 1, 2], vec![0, 2]] {
+        let error = read_all(of(&order)).unwrap_err();
+        assert!(matches!(error, ReadError::Order { .. }), "{order:?}: {error}");
+    }
+    let error = read_all(of(&[1, 2])).unwrap_err();
+    assert!(matches!(&error, ReadError::Missing { numbers, .. } if *numbers == [1]), "{error}");
+    let error = read_all(of(&all[..all.len() - 1])).unwrap_err();
+    assert!(matches!(&error, ReadError::Missing { numbers, .. } if *numbers == [all.len() as u32]), "{error}");
+    let mut more = of(&all);
+    more.extend(std::fs::read(&volumes[0]).unwrap());
+    assert_eq!(read_all(more).unwrap_err().class(), ReadClass::Integrity);
+    assert!(matches!(read_all(Vec::new()).unwrap_err(), ReadError::NoVolumes { .. }));
+}
+
+#[test]
+fn a_bundle_cut_or_extended_anywhere_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let written = World::small(&[300, 5000]).write(&root.path().join("b"), small_chunks(None));
+    let good = stream_of(&written.volumes);
+    for length in 0..good.len() {
+        let error = read_all(good[..length].to_vec()).unwrap_err();
+        let class = if length < 257 { ReadClass::Format } else { ReadClass::Integrity };
+        assert_eq!(error.class(), class, "cut to {length}: {error}");
+    }
+    for more in [&[0][..], &[0; 512], b"junk", &good[..20]] {
+        let longer = [&good, more].concat();
+        assert_eq!(read_all(longer.clone()).unwrap_err().class(), ReadClass::Integrity);
+        assert!(!checked_stream(longer.clone()).findings.is_empty());
+        std::fs::write(&written.volumes[0], longer).unwrap();
+        assert!(!checked(&written.volumes).findings.is_empty());
+    }
+    for length in (0..good.len()).step_by(97) {
+        std::fs::write(&written.volumes[0], &good[..length]).unwrap();
+        assert!(!checked(&written.volumes).findings.is_empty(), "cut to {length}");
+        assert!(!checked_stream(good[..length].to_vec()).findings.is_empty(), "cut to {length}");
+    }
+}
+
+#[test]
+fn blocks_zeroed_repeated_or_exchanged_are_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let written = World::small(&[9000, 9000]).write(&root.path().join("b"), small_chunks(None));
+    let good = stream_of(&written.volumes);
+    for size in [512, 4096] {
+        let blocks = good.len() / size;
+        for block in 0..blocks {
+            let range = block * size..(block + 1) * size;
+            let other = (block + 1) % blocks;
+            let mut zeroed = good.clone();
+            zeroed[range.clone()].fill(0);
+            let mut exchanged = good.clone();
+            exchanged[range.clone()].copy_from_slice(&good[other * size..(other + 1) * size]);
+            exchanged[other * size..(other + 1) * size].copy_from_slice(&good[range.clone()]);
+            let mut repeated = good.clone();
+            repeated.splice(range.start..range.start, good[range].iter().copied());
+            for bad in [zeroed, exchanged, repeated].into_iter().filter(|bad| *bad != good) {
+                assert!(read_all(bad).is_err(), "block {block} of {size}");
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_names_volume_offset_and_blob_and_the_rest_is_still_checked() {
+    let root = tempfile::tempdir().unwrap();
+    let world = World::small(&[9000, 12_000, 7000]);
+    let written = world.write(&root.path().join("b"), small_chunks(None));
+    let mut bytes = stream_of(&written.volumes);
+    let mut hit = Vec::new();
+    for item in world.items.iter().filter(|item| item.class == Class::Payload).take(2) {
+        let content = &world.blobs[&item.descriptor.digest];
+        let at = bytes.windows(100).position(|window| *window == content[5000..5100]).unwrap();
+        bytes[at] ^= 1;
+        hit.push((at, item.descriptor.digest.to_string()));
+    }
+    std::fs::write(&written.volumes[0], &bytes).unwrap();
+    for found in [checked(&written.volumes), checked_stream(bytes)] {
+        assert_eq!(found.findings.len(), 2, "{:#?}", found.findings);
+        assert!(found.summary.is_some());
+        for (finding, (at, digest)) in found.findings.iter().zip(&hit) {
+            assert!(finding.place.contains(digest) && finding.place.contains("volume 1"), "{}", finding.place);
+            let range = finding.place.split("bytes ").nth(1).unwrap().split(',').next().unwrap();
+            let (from, to) = range.split_once("..").unwrap();
+            assert!((from.parse().unwrap()..to.parse().unwrap()).contains(at), "{at} {range}");
+        }
+    }
+}
+
+#[test]
+fn damage_to_the_structure_of_a_volume_does_not_hide_damage_behind_it() {
+    let root = tempfile::tempdir().unwrap();
+    let world = World::small(&[9000, 12_000, 7000]);
+    let volumes = world.write(&root.path().join("b"), small_chunks(Some(18_000))).volumes;
+    let break_at = |volume: usize, at: usize| {
+        let mut bytes = std::fs::read(&volumes[volume]).unwrap();
+        bytes[at] ^= 1;
+        std::fs::write(&volumes[volume], bytes).unwrap();
+    };
+    break_at(0, 257 + 4); // descriptor of the first frame
+    break_at(1, 9000);
+    break_at(2, 300);
+    let found = checked(&volumes).findings;
+    for volume in ["volume 1", "volume 2", "volume 3"] {
+        assert!(found.iter().any(|finding| finding.place.contains(volume)), "{volume}: {found:#?}");
+    }
+}
+
+#[test]
+fn every_byte_that_changes_is_found_by_a_check_of_files() {
+    let root = tempfile::tempdir().unwrap();
+    let written = World::small(&[300]).write(&root.path().join("b"), small_chunks(None));
+    let good = stream_of(&written.volumes);
+    for at in (0..good.len()).filter(|at| *at < 3500 || at % 7 == 0 || good.len() - at < 1500) {
+        let mut bad = good.clone();
+        bad[at] ^= 1 << (at % 8);
+        std::fs::write(&written.volumes[0], &bad).unwrap();
+        let found = checked(&written.volumes).findings;
+        assert!(found.iter().any(|finding| finding.class == FindingClass::Integrity), "byte {at}: {found:#?}");
     }
 }
