@@ -1,7 +1,6 @@
 //! Harbor's REST API, as far as a preflight and an import call it: the instance, who asks, repositories and
 //! artifacts. Projects and quotas are in `rest_project`.
 
-
 use super::accounts::Who;
 use super::state::{Account, Artifact, Repo, State};
 use super::{Harbor, answers, rest_project};

@@ -1,6 +1,5 @@
 //! Harbor's REST API: projects, their metadata, their quotas.
 
-
 use super::answers;
 use super::rest::{Call, not_found, repositories, time};
 use super::state::{ImmutableRule, Project};
