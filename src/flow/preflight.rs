@@ -5,7 +5,7 @@ use super::plan_delivery::DeliveryPlan;
 use super::shipment::Shipment;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::port::{Destination, PlaceState, ProjectState};
-use crate::model::{FaultKind, Finding, Repository};
+use crate::model::{FaultKind, Finding, ImageDocument, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a preflight found.
@@ -34,7 +34,8 @@ pub fn check(
             findings.push(Finding::error(FindingClass::Destination, &place.product, what));
         }
         findings.extend(oversized(shipment, plan, &place));
-        for (project, need) in needs(plan) {
+        findings.extend(doubled(shipment, plan));
+        for (project, need) in needs(shipment, plan) {
             findings.extend(project_findings(&project, &need, to, mode)?);
         }
     }
@@ -57,14 +58,17 @@ struct Need {
     bytes: u64,
 }
 
-/// Sums what each project must take: each blob once a project.
-fn needs(plan: &DeliveryPlan) -> BTreeMap<String, Need> {
+/// Sums what each project must take: each blob and each document once a project.
+fn needs(shipment: &Shipment, plan: &DeliveryPlan) -> BTreeMap<String, Need> {
     let mut needs: BTreeMap<String, Need> = BTreeMap::new();
+    let mut counted = BTreeSet::new();
     for artifact in plan.artifacts.iter().filter(|artifact| !artifact.present) {
-        let need = needs
-            .entry(artifact.repository.project().to_owned())
-            .or_insert_with(|| Need { repositories: BTreeSet::new(), bytes: 0 });
+        let project = artifact.repository.project();
+        let need = needs.entry(project.to_owned()).or_insert_with(|| Need { repositories: BTreeSet::new(), bytes: 0 });
         need.repositories.insert(artifact.repository.clone());
+        for step in artifact.documents.iter().filter(|step| counted.insert((project, &step.digest))) {
+            need.bytes += shipment.verbatim(&step.digest).map_or(0, |document| document.descriptor.size);
+        }
     }
     for blob in &plan.blobs {
         let held = blob.present_in.as_ref().map(Repository::project);
@@ -89,6 +93,24 @@ fn oversized(shipment: &Shipment, plan: &DeliveryPlan, place: &PlaceState) -> Ve
         (size > place.manifest_limit).then(|| Finding::error(FindingClass::Destination, &artifact.destination, what))
     });
     large.collect()
+}
+
+/// Warns of indexes that list a child more than once: legal, but Harbor has room for one row only, and takes it back.
+fn doubled(shipment: &Shipment, plan: &DeliveryPlan) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for artifact in plan.artifacts.iter().filter(|artifact| !artifact.present) {
+        let trees = artifact.documents.iter().map(|step| (&step.digest, shipment.document(&step.digest)));
+        for (digest, document) in trees {
+            let Some(ImageDocument::Index(index)) = document else { continue };
+            let mut seen = BTreeSet::new();
+            let Some(twice) = index.manifests.iter().find(|child| !seen.insert(&child.digest)) else { continue };
+            let what = format!("its index {digest} lists {} more than once, which Harbor refuses", twice.digest);
+            let hint =
+                "pack it for one platform with --platform, or with platforms in the mirror file; its digest changes";
+            findings.push(Finding::warning(FindingClass::Destination, &artifact.destination, what).with_hint(hint));
+        }
+    }
+    findings
 }
 
 fn project_findings(name: &str, need: &Need, to: &dyn Destination, mode: Mode) -> Result<Vec<Finding>, FlowError> {

@@ -1,6 +1,6 @@
 //! Whole runs of the program between two embedded registries.
 
-use crate::stage::{CANARY, Stage, files, multi, small, volumes};
+use crate::stage::{CANARY, Stage, base64_of, files, multi, small, volumes};
 use airlift::document::lock::Lock;
 use airlift::document::receipt::{Outcome, Receipt};
 use airlift::model::port::ImageSource;
@@ -374,17 +374,6 @@ fn credentials_come_from_the_auth_file_and_are_never_printed() {
         assert!(stage.remote.head(&at, &tag("1.0")).is_err(), "the registry is closed to others");
     }
     let _ = app;
-}
-
-fn base64_of(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let group = |piece: &[u8]| {
-        let n = piece.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - piece.len()));
-        let digit =
-            |at: usize| if at <= piece.len() { char::from(DIGITS[(n >> (18 - 6 * at)) as usize & 63]) } else { '=' };
-        [digit(0), digit(1), digit(2), digit(3)]
-    };
-    bytes.chunks(3).flat_map(group).collect()
 }
 
 #[test]

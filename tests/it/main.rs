@@ -3,13 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs, reason = "tests")]
 
 mod architecture;
+mod bad_input;
 mod bundle_damage;
 mod bundle_golden;
 mod commands;
 mod discover;
 mod harbor_double;
+mod harbor_journey;
 mod journey;
 mod kill;
+mod limits;
 mod registry_client;
 mod registry_server;
 mod stage;

@@ -1,6 +1,7 @@
 //! A stage for whole runs: an upstream, a destination, keys, the program itself; and the checks that every
 //! run must pass, whatever happened to it.
 
+use airlift::bundle::{Input, check};
 use airlift::model::port::{BlobSink, BlobSource, ImageSink, ImageSource, ManifestBytes};
 use airlift::model::{Descriptor, Digest, ImageDocument, MediaType, Reference, Repository, Tag};
 use airlift::registry::{PlainHttp, Remote, Settings};
@@ -9,14 +10,27 @@ use airlift::testkit::image::{Sample, SampleImage};
 use airlift::trust::{SigningKey, sign_simple};
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
 
 /// A password that must appear nowhere.
 pub const CANARY: &str = "canary-secret-7f3a";
+/// Exit numbers of the contract.
+const EXITS: [i32; 8] = [0, 1, 2, 10, 20, 30, 40, 50];
+/// Longest run: whatever the other side does, no run waits for ever.
+const LONGEST: Duration = Duration::from_secs(120);
+/// Largest file that is searched for secrets; larger ones are volumes and blobs.
+const SEARCHED: u64 = 2 << 20;
 
 pub struct Stage {
     pub folder: tempfile::TempDir,
+    /// Holds the stage's folder, and beside it a folder that no run may touch.
+    outer: tempfile::TempDir,
+    untouched: Vec<String>,
+    secrets: Mutex<Vec<String>>,
     pub upstream: Running,
     pub enclave: Running,
     pub remote: Remote,
@@ -25,7 +39,11 @@ pub struct Stage {
 
 impl Stage {
     pub fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let outer = tempfile::tempdir().unwrap();
+        let beside = outer.path().join("beside");
+        std::fs::create_dir(&beside).unwrap();
+        std::fs::write(beside.join("b.airlift"), "not ours").unwrap();
+        let folder = tempfile::Builder::new().prefix("stage").tempdir_in(&outer).unwrap();
         let start = |name: &str| EmbeddedRegistry::start(Options::new(folder.path().join(name))).unwrap();
         let (upstream, enclave) = (start("upstream"), start("enclave"));
         let remote = Remote::new(Settings { plain_http: PlainHttp::All, ..Settings::default() }).unwrap();
@@ -33,7 +51,18 @@ impl Stage {
         std::fs::write(folder.path().join("cosign.pub"), key.public().to_pem()).unwrap();
         std::fs::write(folder.path().join("author.key"), key.to_pkcs8_pem()).unwrap();
         std::fs::write(folder.path().join("author.pub"), key.public().to_pem()).unwrap();
-        Self { folder, upstream, enclave, remote, key }
+        let untouched = portrait(&beside);
+        let secrets = Mutex::new(vec![CANARY.to_owned()]);
+        Self { folder, outer, untouched, secrets, upstream, enclave, remote, key }
+    }
+
+    /// Writes an auth file for one registry. The password must appear nowhere from now on.
+    pub fn write_auth(&self, file: &str, host: &str, user: &str, password: &str) {
+        self.secrets.lock().unwrap().push(password.to_owned());
+        let encoded = base64_of(format!("{user}:{password}").as_bytes());
+        self.secrets.lock().unwrap().push(encoded.clone());
+        let text = format!(r#"{{"auths":{{"{host}":{{"auth":"{encoded}"}}}}}}"#);
+        std::fs::write(self.path(file), text).unwrap();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -92,17 +121,24 @@ impl Stage {
     }
 
     pub fn run(&self, mut command: Command) -> Ran {
+        let (before, begun) = (self.bundles(), Instant::now());
         let ran = Ran::new(command.output().unwrap());
+        assert!(begun.elapsed() < LONGEST, "it took {:?}", begun.elapsed());
         self.check_always(&ran);
+        self.check_final_names(&before);
         ran
     }
 
-    /// What holds after every run, whatever happened: no panic, no secret, one line that says what, no stray
-    /// temporary file, and every bundle file that has its final name is whole.
+    /// What holds after every run, whatever happened: an exit number of the contract and a line that says what, no
+    /// panic, no secret in any word or file, no stray temporary file, nothing touched beside the stage's own folder.
     pub fn check_always(&self, ran: &Ran) {
         let said = format!("{}{}", ran.stdout, ran.stderr);
         assert!(!said.contains("panicked"), "{said}");
-        assert!(!said.contains(CANARY), "a secret was printed:\n{said}");
+        assert!(EXITS.contains(&ran.code), "exit {}:\n{said}", ran.code);
+        let secrets = self.secrets.lock().unwrap();
+        for secret in &*secrets {
+            assert!(!said.contains(secret), "a secret was printed:\n{said}");
+        }
         if ran.code != 0 {
             assert!(
                 ran.stderr.contains("error: ") || ran.stdout.contains("NOT good") || ran.stderr.contains("Failed"),
@@ -112,6 +148,39 @@ impl Stage {
         for file in files(self.folder.path()) {
             let name = file.file_name().unwrap().to_string_lossy().into_owned();
             assert!(!name.starts_with(".airlift-"), "a temporary file is left: {}", file.display());
+            let small = std::fs::metadata(&file).is_ok_and(|known| known.len() <= SEARCHED);
+            if small && !name.starts_with("auth") {
+                let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+                let found = secrets.iter().any(|secret| text.contains(secret.as_str()));
+                assert!(!found, "a secret is in {}", file.display());
+            }
+        }
+        assert_eq!(portrait(&self.outer.path().join("beside")), self.untouched);
+        assert_eq!(std::fs::read_dir(self.outer.path()).unwrap().count(), 2, "something appeared beside the folder");
+    }
+
+    /// Returns all files that have a bundle's final name.
+    fn bundles(&self) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+        let all = files(self.folder.path()).into_iter();
+        let named = all.filter(|file| file.to_string_lossy().ends_with(".airlift"));
+        named.filter_map(|file| Some((file.clone(), std::fs::metadata(file).ok()?))).map(stamp).collect()
+    }
+
+    /// What had a bundle's final name before a run is as it was; what got one is whole.
+    fn check_final_names(&self, before: &BTreeMap<PathBuf, (u64, SystemTime)>) {
+        let after = self.bundles();
+        for (file, stamp) in before {
+            assert_eq!(after.get(file), Some(stamp), "{} was changed", file.display());
+        }
+        let mut sets: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for file in after.keys().filter(|file| !before.contains_key(*file)) {
+            let name = file.to_string_lossy().trim_end_matches(".airlift").to_owned();
+            let set = name.rsplit_once('.').filter(|(_, number)| number.bytes().all(|b| b.is_ascii_digit()));
+            sets.entry(set.map_or(name.clone(), |(set, _)| set.to_owned())).or_default().push(file.clone());
+        }
+        for (set, volumes) in sets {
+            let findings = check(Input::Files(volumes), 1, &|_| {}).findings;
+            assert!(findings.is_empty(), "{set} has its final name and is not whole: {findings:?}");
         }
     }
 
@@ -133,24 +202,7 @@ impl Stage {
 
     /// Checks that an artifact and everything below it stands in the destination, to the byte.
     pub fn assert_arrived(&self, path: &str, reference: &Reference, digest: &Digest) {
-        let at = self.there(path);
-        let root = self.remote.manifest(&at, reference).unwrap_or_else(|fault| panic!("{path}:{reference}: {fault}"));
-        assert_eq!(root.descriptor.digest, *digest);
-        self.assert_whole(&at, &root);
-    }
-
-    fn assert_whole(&self, at: &Repository, document: &ManifestBytes) {
-        let parsed = ImageDocument::parse(&document.bytes, &document.descriptor.media_type).unwrap();
-        for child in parsed.children() {
-            if child.media_type.is_document() {
-                let below = self.remote.manifest(at, &Reference::Digest(child.digest.clone())).unwrap();
-                self.assert_whole(at, &below);
-                continue;
-            }
-            let mut bytes = Vec::new();
-            self.remote.open(at, child, 0).unwrap().read_to_end(&mut bytes).unwrap();
-            assert!(child.names_bytes(&bytes), "{child} in {at}");
-        }
+        assert_arrived(&self.remote, &self.there(path), reference, digest);
     }
 
     /// Returns the tags of a repository of the destination; none where it does not exist.
@@ -191,6 +243,52 @@ impl Ran {
         }
         self
     }
+}
+
+/// Checks that an artifact and everything below it stands in `at`, to the byte.
+pub fn assert_arrived(remote: &Remote, at: &Repository, reference: &Reference, digest: &Digest) {
+    let root = remote.manifest(at, reference).unwrap_or_else(|fault| panic!("{at}:{reference}: {fault}"));
+    assert_eq!(root.descriptor.digest, *digest);
+    assert_whole(remote, at, &root);
+}
+
+fn assert_whole(remote: &Remote, at: &Repository, document: &ManifestBytes) {
+    let parsed = ImageDocument::parse(&document.bytes, &document.descriptor.media_type).unwrap();
+    for child in parsed.children() {
+        if child.media_type.is_document() {
+            let below = remote.manifest(at, &Reference::Digest(child.digest.clone())).unwrap();
+            assert_whole(remote, at, &below);
+            continue;
+        }
+        let mut bytes = Vec::new();
+        remote.open(at, child, 0).unwrap().read_to_end(&mut bytes).unwrap();
+        assert!(child.names_bytes(&bytes), "{child} in {at}");
+    }
+}
+
+fn stamp((file, known): (PathBuf, std::fs::Metadata)) -> (PathBuf, (u64, SystemTime)) {
+    (file, (known.len(), known.modified().unwrap()))
+}
+
+/// Returns a line for each file below `folder` that changes with anything about it.
+fn portrait(folder: &Path) -> Vec<String> {
+    let line = |file: PathBuf| {
+        let known = std::fs::symlink_metadata(&file).unwrap();
+        let content = Digest::of(&std::fs::read(&file).unwrap());
+        format!("{} {:o} {} {} {content}", file.display(), known.mode(), known.mtime_nsec(), known.ino())
+    };
+    files(folder).into_iter().map(line).collect()
+}
+
+pub fn base64_of(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let group = |piece: &[u8]| {
+        let n = piece.iter().fold(0_u32, |n, b| n << 8 | u32::from(*b)) << (8 * (3 - piece.len()));
+        let digit =
+            |at: usize| if at <= piece.len() { char::from(DIGITS[(n >> (18 - 6 * at)) as usize & 63]) } else { '=' };
+        [digit(0), digit(1), digit(2), digit(3)]
+    };
+    bytes.chunks(3).flat_map(group).collect()
 }
 
 /// Returns all files below `folder`, sorted.

@@ -11,6 +11,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, IF_NONE_MATCH, LINK, LOCATION};
 use axum::http::{HeaderName, Method};
 use axum::response::Response;
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Largest document that the engine takes.
@@ -245,6 +246,13 @@ impl Harbor {
         let mut state = lock(&self.state);
         let rows = state.repo(project, repository);
         let has_row = |child: &Digest| rows.is_some_and(|repo| repo.artifacts.contains_key(child));
+        if let ImageDocument::Index(index) = &document.parsed {
+            // A parent and a child make one row; the second is refused, and all that was written is taken back.
+            let mut pairs = BTreeSet::new();
+            if !index.manifests.iter().all(|child| pairs.insert(&child.digest)) {
+                return Err(Box::new(answers::no_artifact(name.as_str(), &document.descriptor.digest.to_string())));
+            }
+        }
         if let ImageDocument::Index(index) = &document.parsed
             && let Some(child) = index.manifests.iter().find(|child| !has_row(&child.digest))
         {
