@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Where a delivery goes, and what is written about it.
 #[derive(clap::Args)]
 pub struct Receiving {
-    /// Destination: HOST[:PORT][/PREFIX] of a registry, or oci:FOLDER for an OCI layout
+    /// Destination: `HOST[:PORT][/PREFIX]` of a registry, or `oci:FOLDER` for an OCI layout
     #[arg(long, value_name = "DESTINATION")]
     to: String,
     /// Create projects that do not exist (Harbor)

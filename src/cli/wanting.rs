@@ -10,7 +10,7 @@ use std::path::PathBuf;
 /// What is wanted.
 #[derive(clap::Args)]
 pub struct Wanting {
-    /// References of images or other artifacts: HOST/REPOSITORY[:TAG][@DIGEST]
+    /// References of images or other artifacts: `HOST/REPOSITORY[:TAG][@DIGEST]`
     #[arg(value_name = "REF", conflicts_with_all = ["file", "lock"])]
     references: Vec<String>,
     /// Mirror file that says what is wanted

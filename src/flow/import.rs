@@ -95,8 +95,9 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
         started,
         finished: (request.now)(),
         findings: preflight.findings.clone(),
+        moved,
     };
-    let receipt = receipt(frame, &shipment, &evidence, &plan, outcomes, moved);
+    let receipt = receipt(frame, &shipment, &evidence, &plan, outcomes);
     Ok(Imported { plan, findings: preflight.findings, receipt: Some(receipt), failure })
 }
 
@@ -150,7 +151,11 @@ fn run(
                 }
             });
         }
-        let feed = feed(delivery, reader, first, &jobs, context, &failed);
+        // Nobody has hung up yet: the workers end only when this sender is gone.
+        for at in delivery.ready() {
+            drop(jobs.send(Job::Publish(at)));
+        }
+        let feed = feed(delivery, (reader, first), &jobs, context, &failed);
         drop(jobs);
         feed
     });
@@ -165,17 +170,11 @@ fn next_job<'a>(queue: &Mutex<Receiver<Job<'a>>>) -> Option<Job<'a>> {
 
 fn feed<'a>(
     delivery: &Delivery<'a>,
-    mut reader: BundleReader,
-    first: Option<Entry>,
+    (mut reader, first): (BundleReader, Option<Entry>),
     jobs: &SyncSender<Job<'a>>,
     context: &Context<'_>,
     failed: &dyn Fn() -> bool,
 ) -> Result<(), FlowError> {
-    for at in delivery.ready() {
-        if jobs.send(Job::Publish(at)).is_err() {
-            return Ok(());
-        }
-    }
     let mut next = first;
     while let Some(entry) = next {
         if failed() {

@@ -23,6 +23,8 @@ pub struct Frame {
     pub finished: String,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What moved.
+    pub moved: Moved,
 }
 
 /// Makes the receipt of a delivery.
@@ -32,7 +34,6 @@ pub fn receipt(
     evidence: &BundleEvidence,
     plan: &DeliveryPlan,
     outcomes: Vec<Outcome>,
-    moved: Moved,
 ) -> Receipt {
     let complete = outcomes.iter().all(|outcome| !matches!(outcome, Outcome::Failed { .. }));
     let artifacts = shipment.lock.artifacts.iter().zip(&evidence.artifacts).zip(&plan.artifacts).zip(outcomes);
@@ -48,7 +49,7 @@ pub fn receipt(
         finished: frame.finished,
         complete,
         artifacts: artifacts.map(arrival).collect(),
-        moved,
+        moved: frame.moved,
         findings: frame.findings,
     }
 }

@@ -66,8 +66,9 @@ pub fn sync(
         started,
         finished: (request.now)(),
         findings: preflight.findings.clone(),
+        moved,
     };
-    let receipt = receipt(frame, &shipment, &shipment.evidence, &plan, outcomes, moved);
+    let receipt = receipt(frame, &shipment, &shipment.evidence, &plan, outcomes);
     Ok(Imported { plan, findings: preflight.findings, receipt: Some(receipt), failure })
 }
 
