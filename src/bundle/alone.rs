@@ -15,6 +15,7 @@ use super::tarhead;
 use super::trailer::{Kind, Record, SLOT, Tail};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +44,12 @@ impl<'a> Places<'a> {
         };
         framed.bytes = std::mem::take(&mut self.spare);
         framed.bytes.resize(spot.length as usize, 0);
-        file.read_exact_at(&mut framed.bytes, spot.offset).map_err(fail)?;
+        match file.read_exact_at(&mut framed.bytes, spot.offset) {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                return Err(damaged(spot.clone(), "the volume ends early"));
+            }
+            other => other.map_err(fail)?,
+        }
         self.open = Some((spot.volume, file));
         Ok(())
     }

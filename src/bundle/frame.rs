@@ -264,6 +264,8 @@ pub(super) fn unglue(frame: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Returns the digest that volume tables hold of a frame's bytes.
+///
+/// Always of the whole frame at once: block by block, the hash would lose its stride at every block header.
 pub(super) fn digest(frame: &[u8]) -> [u8; 32] {
     blake3::hash(frame).into()
 }
@@ -314,8 +316,6 @@ pub(super) struct RawFrame {
     content: usize,
     taken: usize,
     checksum: Option<Xxh64>,
-    digest: blake3::Hasher,
-    digested: usize,
 }
 
 impl RawFrame {
@@ -323,9 +323,7 @@ impl RawFrame {
     pub(super) fn begin(&mut self, content: usize) {
         self.content = content;
         self.taken = 0;
-        self.digested = 0;
         self.checksum = Some(Xxh64::new(0));
-        self.digest.reset();
         self.bytes.resize(raw_length(content as u64) as usize, 0);
         self.bytes[..RAW_HEAD].copy_from_slice(&raw_head(content as u64));
         for number in 0..content.div_ceil(BLOCK) {
@@ -354,8 +352,6 @@ impl RawFrame {
         if let Some(checksum) = &mut self.checksum {
             checksum.update(block);
         }
-        self.digest.update(&self.bytes[self.digested..end]);
-        self.digested = end;
         each(block);
     }
 
@@ -379,8 +375,7 @@ impl RawFrame {
         let end = self.bytes.len() - CHECKSUM;
         let sum = self.checksum.take().map_or(0, |sum| sum.digest());
         self.bytes[end..].copy_from_slice(&sum.to_le_bytes()[..4]);
-        self.digest.update(&self.bytes[self.digested..]);
-        (&self.bytes, self.digest.finalize().into())
+        (&self.bytes, digest(&self.bytes))
     }
 }
 
@@ -397,25 +392,21 @@ pub(super) fn check_raw(frame: &[u8], content: usize, mut each: impl FnMut(&[u8]
         return Err(Flaw::Content);
     }
     let mut checksum = Xxh64::new(0);
-    let mut digest = blake3::Hasher::new();
-    let mut digested = 0;
+    let mut end = RAW_HEAD;
     for number in 0..content.div_ceil(BLOCK) {
         let head = raw_block(content, number);
         let at = place(number * BLOCK);
         if frame[at - 3..at] != head.bytes() {
             return Err(Flaw::Block(number));
         }
-        let block = &frame[at..at + head.size];
-        checksum.update(block);
-        digest.update(&frame[digested..at + head.size]);
-        digested = at + head.size;
-        each(block);
+        end = at + head.size;
+        checksum.update(&frame[at..end]);
+        each(&frame[at..end]);
     }
-    if frame[digested..] != checksum.digest().to_le_bytes()[..4] {
+    if frame[end..] != checksum.digest().to_le_bytes()[..4] {
         return Err(Flaw::Checksum);
     }
-    digest.update(&frame[digested..]);
-    Ok(digest.finalize().into())
+    Ok(digest(frame))
 }
 
 /// Returns the content of a raw frame that was checked, in the same memory.

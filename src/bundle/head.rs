@@ -116,6 +116,8 @@ impl Head {
         if Statement::new(&documents, &inventory).to_bytes() != self.document(STATEMENT) {
             return Err(damaged(at(spot, STATEMENT), "the statement does not name exactly what the head holds"));
         }
+        // The listing is parsed; its bytes are not needed again.
+        self.documents[INVENTORY] = Some(Vec::new());
         let papers = Papers {
             index: self.documents[1].take().unwrap_or_default(),
             lock: self.documents[4].take().unwrap_or_default(),

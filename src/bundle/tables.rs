@@ -5,6 +5,7 @@ use super::header::{LENGTH as HEADER, VolumeHeader};
 use super::read_error::{ReadError, Spot, refused};
 use super::trailer::{FOOTER, Footer, RECORD, Record, SKIP_HEAD, SKIPPABLE_MAX, TRAILER};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -70,7 +71,12 @@ impl Volume {
     /// Fills `bytes` from `offset`. The file is opened each time: a set may have more volumes than a process files.
     pub(super) fn read(&self, offset: u64, bytes: &mut [u8]) -> Result<(), ReadError> {
         let read = File::open(&self.path).and_then(|file| file.read_exact_at(bytes, offset));
-        read.map_err(|source| ReadError::Io { place: self.path.display().to_string(), offset, source })
+        match read {
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+                Err(damaged(self.spot(offset, bytes.len() as u64), "the volume ends early"))
+            }
+            other => other.map_err(|source| ReadError::Io { place: self.path.display().to_string(), offset, source }),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub enum WriteError {
         why: String,
     },
     /// The disk has no room.
-    #[error("{} has no room: {needed} bytes are needed, {available} are available", .folder.display())]
+    #[error("{} has no room{}, {available} bytes are available", .folder.display(), more(*needed))]
     Full {
         /// Folder of the bundle.
         folder: PathBuf,
@@ -129,18 +129,18 @@ pub enum FillError {
     Write(#[from] WriteError),
 }
 
+fn more(needed: u64) -> String {
+    if needed == 0 { " left".to_owned() } else { format!(" for {needed} bytes more") }
+}
+
 impl WriteError {
     /// States that `what` could not be done with `path`; a disk without room is told apart.
     pub(super) fn disk(what: &'static str, path: &Path, source: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        if matches!(source.kind(), StorageFull | QuotaExceeded) {
-            let folder = super::disk::folder(path);
+        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+            let folder = if path.is_dir() { path.to_owned() } else { super::disk::folder(path) };
             let available = super::disk::available(&folder).unwrap_or(0);
             return Self::Full { folder, needed: 0, available };
-        }
-        if source.kind() == FileTooLarge {
-            let folder = super::disk::folder(path);
-            return Self::Full { folder, needed: 0, available: 0 };
         }
         Self::Disk { what, path: path.to_owned(), source }
     }

@@ -577,3 +577,73 @@ fn every_byte_that_changes_is_found_by_a_check_of_files() {
         assert!(found.iter().any(|finding| finding.class == FindingClass::Integrity), "byte {at}: {found:#?}");
     }
 }
+
+// ---- kept damage ----
+
+/// Damaged copies of golden bundles: name, golden volumes, what was done to them.
+type Damage = (&'static str, &'static str, fn(usize, Vec<u8>) -> Option<Vec<u8>>);
+
+const DAMAGE: [Damage; 6] = [
+    ("bit-in-payload", "bundle-1.0-one", |_, mut bytes| {
+        bytes[9000] ^= 8;
+        Some(bytes)
+    }),
+    ("cut-inside-a-frame", "bundle-1.0-one", |_, mut bytes| {
+        bytes.truncate(8000);
+        Some(bytes)
+    }),
+    ("header-damaged", "bundle-1.0-cut", |number, mut bytes| {
+        bytes[120] ^= u8::from(number == 1);
+        Some(bytes)
+    }),
+    ("footer-damaged", "bundle-1.0-cut", |number, mut bytes| {
+        let at = bytes.len() - 20;
+        bytes[at] ^= u8::from(number == 0);
+        Some(bytes)
+    }),
+    ("tar-header-changed", "bundle-1.0-one", |_, mut bytes| {
+        let at = bytes.windows(10).position(|window| window == b"index.json").unwrap();
+        bytes[at] = b'I';
+        Some(bytes)
+    }),
+    ("volume-missing", "bundle-1.0-cut", |number, bytes| (number == 0).then_some(bytes)),
+];
+
+fn testdata(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata").join(path)
+}
+
+/// Findings as lines, with files by their bare names.
+fn lines(folder: &Path, findings: &[Finding]) -> String {
+    let line = |finding: &Finding| format!("{:?} | {} | {}\n", finding.class, finding.place, finding.what);
+    let text: String = findings.iter().map(line).collect();
+    text.replace(&format!("{}/", folder.display()), "").replace(&folder.display().to_string(), "FOLDER")
+}
+
+#[test]
+#[ignore = "writes testdata/damaged from testdata/golden"]
+fn damaged_bundles_are_made() {
+    for (name, golden, damage) in DAMAGE {
+        let folder = testdata("damaged").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let volumes = find_volumes(&[testdata(&format!("golden/{golden}*"))]).unwrap();
+        for (number, path) in volumes.iter().enumerate() {
+            if let Some(bytes) = damage(number, std::fs::read(path).unwrap()) {
+                std::fs::write(folder.join(path.file_name().unwrap()), bytes).unwrap();
+            }
+        }
+        let found = checked(&find_volumes(std::slice::from_ref(&folder)).unwrap());
+        std::fs::write(folder.join("findings.txt"), lines(&folder, &found.findings)).unwrap();
+    }
+}
+
+#[test]
+fn damaged_bundles_yield_exactly_their_findings() {
+    for (name, _, _) in DAMAGE {
+        let folder = testdata("damaged").join(name);
+        let found = checked(&find_volumes(std::slice::from_ref(&folder)).unwrap());
+        let expected = std::fs::read_to_string(folder.join("findings.txt")).unwrap();
+        assert!(!expected.is_empty());
+        assert_eq!(lines(&folder, &found.findings), expected, "{name}");
+    }
+}
