@@ -20,7 +20,7 @@ pub enum WriteError {
         why: String,
     },
     /// The disk has no room.
-    #[error("{} has no room: {needed} bytes are needed, {available} are available", .folder.display())]
+    #[error("{}", no_room(folder, *needed, *available))]
     Full {
         /// Folder of the bundle.
         folder: PathBuf,
@@ -127,6 +127,14 @@ pub enum FillError {
     /// The bundle could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+fn no_room(folder: &Path, needed: u64, available: u64) -> String {
+    let folder = folder.display();
+    match needed {
+        0 => format!("{folder} takes no more: the disk is full, or a file has the largest size that is allowed"),
+        _ => format!("{folder} has no room: {needed} bytes are needed, {available} are available"),
+    }
 }
 
 impl WriteError {
