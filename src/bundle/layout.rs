@@ -225,6 +225,16 @@ mod tests {
     }
 
     #[test]
+    fn volumes_end_at_the_limit() {
+        let mut cursor = Cursor::new(Some(10 << 20));
+        let alone = Shape { code: 2, length: 6 << 20, content: 6 << 20 };
+        for number in 1..=limits::VOLUMES {
+            assert_eq!(cursor.place(alone).unwrap().volume, number);
+        }
+        assert_eq!(cursor.place(alone), Err(LayoutError::TooManyVolumes));
+    }
+
+    #[test]
     fn sums_that_overflow_are_refused() {
         let mut cursor = Cursor::new(None);
         let huge = Shape { code: 2, length: u64::MAX >> 1, content: u64::MAX >> 1 };

@@ -62,7 +62,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 pub(super) struct Survey {
     /// Volumes by number.
     pub volumes: BTreeMap<u32, PathBuf>,
-    /// What is wrong, worst first.
+    /// What is wrong; what says most comes first.
     pub problems: Vec<ReadError>,
 }
 
@@ -109,7 +109,8 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     } else if files.is_empty() {
         problems.push(ReadError::NoVolumes { place: "an empty list of files".to_owned() });
     }
-    problems.sort_by_key(|problem| !matches!(problem, ReadError::Missing { .. }));
+    // A file that cannot be used is often the very volume that is missing then, and says more.
+    problems.sort_by_key(|problem| matches!(problem, ReadError::Missing { .. }));
     Survey { volumes, problems }
 }
 

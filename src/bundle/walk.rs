@@ -229,13 +229,8 @@ impl Walk {
         let number = HEAD.iter().position(|head| *head == name)?;
         // The policy is the one document that may be left out.
         let may_follow = number == self.next_head || (self.next_head == 5 && number == 6);
-        let fits = match number {
-            2 => size <= limits::HEAD_BYTES && size > 0,
-            3 => size == SLOT as u64,
-            _ => size <= limits::HEAD_DOCUMENT_BYTES,
-        };
         let (coding, kind) = if number == 3 { (Coding::Raw, Kind::Slot) } else { (Coding::Packed, Kind::Document) };
-        (may_follow && fits).then(|| new(Some(number), 0, Some(coding), Some(kind)))
+        (may_follow && head_fits(number, size)).then(|| new(Some(number), 0, Some(coding), Some(kind)))
     }
 
     /// Begins an entry; a blob is announced when its first frame has told its region.
@@ -320,6 +315,35 @@ impl Walk {
     }
 }
 
+/// Returns whether a document of the head, by its number in [`HEAD`], may have this size.
+const fn head_fits(number: usize, size: u64) -> bool {
+    match number {
+        2 => size <= limits::HEAD_BYTES && size > 0,
+        3 => size == SLOT as u64,
+        _ => size <= limits::HEAD_DOCUMENT_BYTES,
+    }
+}
+
 fn out_of_order(spot: Spot) -> ReadError {
     damaged(spot, "the blob does not stand in its order")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_of_the_head_end_at_their_limits() {
+        let number = |name: &str| HEAD.iter().position(|head| *head == name).unwrap();
+        for (name, limit) in [
+            ("airlift/head.json", limits::HEAD_BYTES),
+            ("airlift/lock.json", limits::HEAD_DOCUMENT_BYTES),
+            ("airlift/evidence.json", limits::HEAD_DOCUMENT_BYTES),
+            ("airlift/head.sig", SLOT as u64),
+        ] {
+            assert!(head_fits(number(name), limit), "{name}");
+            assert!(!head_fits(number(name), limit + 1), "{name}");
+        }
+        assert!(!head_fits(number("airlift/head.json"), 0));
+    }
 }

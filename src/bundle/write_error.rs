@@ -20,7 +20,7 @@ pub enum WriteError {
         why: String,
     },
     /// The disk has no room.
-    #[error("{} has no room{}, {available} bytes are available", .folder.display(), more(*needed))]
+    #[error("{}", no_room(folder, *needed, *available))]
     Full {
         /// Folder of the bundle.
         folder: PathBuf,
@@ -129,8 +129,12 @@ pub enum FillError {
     Write(#[from] WriteError),
 }
 
-fn more(needed: u64) -> String {
-    if needed == 0 { " left".to_owned() } else { format!(" for {needed} bytes more") }
+fn no_room(folder: &Path, needed: u64, available: u64) -> String {
+    let folder = folder.display();
+    match needed {
+        0 => format!("{folder} takes no more: the disk is full, or a file has the largest size that is allowed"),
+        _ => format!("{folder} has no room: {needed} bytes are needed, {available} are available"),
+    }
 }
 
 impl WriteError {

@@ -126,8 +126,15 @@ fn write_code(error: &WriteError) -> u8 {
         WriteError::Exists { .. } | WriteError::Layout(_) | WriteError::Envelope(_) => USAGE,
         WriteError::Mismatch { .. } | WriteError::Long { .. } => DAMAGED,
         WriteError::Source { .. } => SOURCE,
+        WriteError::Disk { source, .. } if wrong_place(source) => USAGE,
         WriteError::Disk { .. } | WriteError::Encoder(_) => INTERNAL,
     }
+}
+
+/// Returns whether a place was named that is not there or may not be written.
+fn wrong_place(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory | PermissionDenied | ReadOnlyFilesystem)
 }
 
 fn read_code(error: &ReadError) -> u8 {
@@ -158,6 +165,10 @@ fn hints(error: &FlowError) -> Vec<String> {
             "give the author's public key with --bundle-key, or accept this one bundle with --allow-unsigned-bundle"
                 .to_owned(),
         ],
+        FlowError::Read(error) => vec![error.finding().hint],
+        FlowError::Write(WriteError::Disk { source, .. }) if wrong_place(source) => {
+            vec!["name a folder with -o that is there and may be written".to_owned()]
+        }
         FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
         _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),
     };

@@ -6,7 +6,7 @@ use super::error::{CliError, DESTINATION, PARTLY};
 use super::human;
 use super::output::{Form, Output};
 use crate::document::receipt::{Arrival, Outcome, Receipt};
-use crate::flow::{DeliveryPlan, Imported, Mode, Prefix, publish};
+use crate::flow::{DeliveryPlan, Imported, Mode, Prefix, check_publishable, publish};
 use crate::model::port::Destination;
 use crate::registry::Remote;
 use crate::store::{LayoutFolder, OpenError};
@@ -55,8 +55,11 @@ impl Place {
 }
 
 impl Receiving {
-    /// Opens the destination.
+    /// Opens the destination. A receipt that could not be written is an error before anything is sent.
     pub fn place(&self, connecting: &Connecting, environment: &Environment) -> Result<Place, CliError> {
+        if let Some(path) = self.receipt.as_deref().filter(|_| !self.dry_run) {
+            check_publishable(path)?;
+        }
         if let Some(folder) = self.to.strip_prefix("oci:") {
             let prefix = Prefix::parse("layout")?;
             return Ok(Place::Folder(Box::new(open_folder(Path::new(folder))?), prefix));
@@ -91,9 +94,7 @@ pub fn report(imported: Imported, receiving: &Receiving, form: Form, output: &Ou
         }
         return Ok(());
     };
-    if let Some(path) = &receiving.receipt {
-        publish(path, &receipt.to_bytes())?;
-    }
+    let written = receiving.receipt.as_ref().map_or(Ok(()), |path| publish(path, &receipt.to_bytes()));
     match form {
         Form::Json => output.json(receipt),
         Form::Table => show(receipt, output),
@@ -102,7 +103,7 @@ pub fn report(imported: Imported, receiving: &Receiving, form: Form, output: &Ou
         Some(failure) => {
             Err(CliError::from(failure).with_hint("run the same command again: what has arrived is not sent again"))
         }
-        None => Ok(()),
+        None => Ok(written?),
     }
 }
 

@@ -33,7 +33,7 @@ pub use opened::{Authors, Opened, open as open_bundle};
 pub use pack::{Packed, Request as PackRequest, pack, pack_stream};
 pub use plan_delivery::{ArtifactPlan, BlobPlan, DeliveryPlan, DocumentStep, Prefix};
 pub use preflight::Mode;
-pub use publish::publish;
+pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::{Resolved, Update};
 pub use shipment::{NeededBlob, Shipment};

@@ -3,6 +3,7 @@
 use super::error::FlowError;
 use super::shipment::Shipment;
 use crate::bundle::{BundleReader, Entry, Input, Papers};
+use crate::document::PaperError;
 use crate::document::evidence::BundleEvidence;
 use crate::document::lock::Lock;
 use crate::model::Digest;
@@ -39,8 +40,8 @@ pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
     let authenticity = authenticate(reader.statement(), reader.envelope(), authors)?;
     let bundle_id = reader.bundle_id().clone();
     let papers = reader.papers()?;
-    let lock = Lock::read(&papers.lock, "airlift/lock.json in the bundle")?;
-    let evidence = BundleEvidence::read(&papers.evidence, "airlift/evidence.json in the bundle")?;
+    let lock = Lock::read(&papers.lock, "airlift/lock.json").map_err(unreadable)?;
+    let evidence = BundleEvidence::read(&papers.evidence, "airlift/evidence.json").map_err(unreadable)?;
     let mut bytes = BTreeMap::new();
     let mut first = None;
     while let Some(mut entry) = reader.next()? {
@@ -55,6 +56,11 @@ pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
     let shipment = Shipment::new(lock, evidence, bytes)?;
     complete(&shipment, &reader)?;
     Ok(Opened { reader, first, shipment, papers, authenticity, bundle_id })
+}
+
+/// A paper inside a bundle is content: nobody mistyped it.
+fn unreadable(error: PaperError) -> FlowError {
+    FlowError::Content { item: "in the bundle".to_owned(), why: error.to_string() }
 }
 
 /// Decides whether the statement of a bundle is by an accepted author, and says by whom.

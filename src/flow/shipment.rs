@@ -2,6 +2,7 @@
 //! registries or read from the head of a bundle. Everything that packs or delivers starts from here.
 
 use super::error::FlowError;
+use super::gather::judged_subject;
 use crate::bundle::Class;
 use crate::document::evidence::{ArtifactEvidence, BundleEvidence};
 use crate::document::lock::{Lock, LockedArtifact};
@@ -38,13 +39,20 @@ pub struct NeededBlob {
 impl Shipment {
     /// Puts together what `lock` and `evidence` name from `bytes`: documents and small blobs by digest, verified.
     ///
-    /// Fails where a document is missing, does not parse, or contradicts what points to it.
+    /// Fails where evidence is about something else than the lock, or a document is missing, does not parse, or contradicts what points to it.
     pub fn new(lock: Lock, evidence: BundleEvidence, bytes: BTreeMap<Digest, Vec<u8>>) -> Result<Self, FlowError> {
         if lock.artifacts.len() != evidence.artifacts.len() {
             return Err(FlowError::Content {
                 item: "airlift/evidence.json".to_owned(),
                 why: format!("{} entries for {} artifacts", evidence.artifacts.len(), lock.artifacts.len()),
             });
+        }
+        for (locked, found) in lock.artifacts.iter().zip(&evidence.artifacts) {
+            let judged = judged_subject(locked).digest;
+            if found.subject != judged {
+                let why = format!("is about {} where the lock has {judged}", found.subject);
+                return Err(FlowError::Content { item: "airlift/evidence.json".to_owned(), why });
+            }
         }
         let mut shipment = Self { lock, evidence, documents: BTreeMap::new(), small: bytes };
         for at in 0..shipment.lock.artifacts.len() {

@@ -7,8 +7,6 @@
 pub const MANIFEST_BYTES: u64 = 8 << 20;
 /// Size of a manifest above which some registries refuse it (distribution stops at 4 MiB), in bytes.
 pub const MANIFEST_WARN_BYTES: u64 = 4 << 20;
-/// Largest image configuration that is read into memory, in bytes.
-pub const CONFIG_BYTES: u64 = 8 << 20;
 /// Largest signature payload (simple signing document), in bytes.
 pub const SIGNATURE_BYTES: u64 = 1 << 20;
 /// Largest signature bundle that is judged, in bytes.
@@ -63,5 +61,3 @@ pub const VOLUMES: u32 = 10_000;
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.
 pub const HEAD_BYTES: u64 = 8 << 20;
-/// Length of a path inside a bundle, in bytes.
-pub const BUNDLE_PATH_BYTES: usize = 240;

@@ -484,8 +484,9 @@ mod tests {
         assert_eq!((life("1800"), life("300"), life("\"300\""), life("40")), (1740, 240, 240, 30));
         assert_eq!((life("null"), life("\"x\""), life("-1"), life("0")), (45, 45, 0, 0));
         assert!(life("1e18") <= LONGEST_LIFE.as_secs());
-        let long = format!(r#"{{"token":"{}"}}"#, "x".repeat(limits::TOKEN_BYTES));
-        assert_eq!(token(&long), None);
+        let answer = |length: usize| format!(r#"{{"token":"{}"}}"#, "x".repeat(length - r#"{"token":""}"#.len()));
+        assert!(token(&answer(limits::TOKEN_BYTES)).is_some());
+        assert_eq!(token(&answer(limits::TOKEN_BYTES + 1)), None);
     }
 
     proptest! {

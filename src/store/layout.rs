@@ -75,6 +75,7 @@ impl LayoutFolder {
             }
             publish(root, "oci-layout", LAYOUT).map_err(disk)?;
         }
+        check_version(root)?;
         let manifests = if index.exists() { read_index(root)? } else { Vec::new() };
         sweep(root).map_err(disk)?;
         Ok(Self { root: root.to_owned(), index: Mutex::new(manifests), _guard: guard })
@@ -153,6 +154,26 @@ impl LayoutFolder {
         }
         Ok(())
     }
+}
+
+/// Refuses a layout of another version: what it means is not known.
+fn check_version(root: &Path) -> Result<(), OpenError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct VersionFile {
+        image_layout_version: String,
+    }
+    const BYTES: u64 = 4 << 10;
+    let path = root.join("oci-layout");
+    let foreign = |why: String| OpenError::Foreign(root.to_owned(), format!("oci-layout: {why}"));
+    let file = open_regular(&path).map_err(|error| OpenError::Disk(path.clone(), error))?;
+    let mut bytes = Vec::new();
+    file.take(BYTES).read_to_end(&mut bytes).map_err(|error| OpenError::Disk(path, error))?;
+    let found: VersionFile = json::parse(&bytes).map_err(|error| foreign(error.to_string()))?;
+    if found.image_layout_version == "1.0.0" {
+        return Ok(());
+    }
+    Err(foreign(format!("its version is {:?}, this program reads \"1.0.0\"", found.image_layout_version)))
 }
 
 fn read_index(root: &Path) -> Result<Vec<Descriptor>, OpenError> {
