@@ -13,7 +13,7 @@ use super::statement::Statement;
 use super::trailer;
 use crate::model::digest::Algorithm;
 use crate::model::{Content, Descriptor, Digest, MediaType, limits};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::io;
 
 /// Content of the first entry (OCI image layout specification).
@@ -402,7 +402,7 @@ fn check_options(options: &Options) -> Result<(), PlanError> {
 
 /// Checks the items and puts SHA-256 before SHA-512, as the inventory has them.
 fn ordered(items: Vec<Item>) -> Result<Vec<Item>, PlanError> {
-    let mut seen = BTreeSet::new();
+    let mut seen = HashSet::with_capacity(items.len());
     for item in &items {
         let want = &item.descriptor;
         if !seen.insert(&want.digest) {

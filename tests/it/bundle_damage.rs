@@ -31,9 +31,9 @@ fn checked_stream(bytes: Vec<u8>) -> Checked {
 
 /// Everything that a bundle can hold, as small as it goes.
 fn tiny() -> World {
-    let mut world = World::small(&[300, 5000, 0]);
-    world.add(MediaType::OCI_LAYER_TAR, Class::Payload, noise(9, 4500), false);
-    let sha512 = (noise(10, 200), false);
+    let mut world = World::small(&[300, 4100, 0]);
+    world.add(MediaType::OCI_LAYER_TAR, Class::Payload, b"0123456789".repeat(450), false);
+    let sha512 = (noise(10, 50), false);
     world.add_with(Algorithm::Sha512, MediaType::OCI_LAYER_GZIP, Class::Payload, sha512);
     world
 }
@@ -55,19 +55,25 @@ fn a_whole_bundle_has_no_findings() {
 
 #[test]
 fn every_byte_that_changes_is_refused() {
-    for (world, volume_size) in [(tiny(), None), (World::small(&[300, 5000]), Some(12_000))] {
+    for (world, volume_size) in [(tiny(), None), (World::small(&[300, 4100]), Some(12_000))] {
         let folder = tempfile::tempdir().unwrap();
         let written = world.write(&folder.path().join("b"), small_chunks(volume_size));
         let good = stream_of(&written.volumes);
         assert!(read_all(good.clone()).is_ok());
-        for at in 0..good.len() {
+        let flip = |at: usize| {
             let mut bad = good.clone();
             bad[at] ^= 1 << (at % 8);
             let Err(error) = read_all(bad) else { panic!("byte {at} of {}", good.len()) };
             let class = error.class();
             let first = at < 257 && matches!(class, ReadClass::Format);
             assert!(first || matches!(class, ReadClass::Integrity), "byte {at}: {class:?} {error}");
-        }
+        };
+        std::thread::scope(|scope| {
+            for half in 0..2 {
+                let (flip, length) = (&flip, good.len());
+                scope.spawn(move || (half..length).step_by(2).for_each(flip));
+            }
+        });
     }
 }
 
@@ -645,5 +651,27 @@ fn damaged_bundles_yield_exactly_their_findings() {
         let expected = std::fs::read_to_string(folder.join("findings.txt")).unwrap();
         assert!(!expected.is_empty());
         assert_eq!(lines(&folder, &found.findings), expected, "{name}");
+    }
+}
+
+#[test]
+fn a_pipe_may_give_single_bytes_and_a_pipe_that_breaks_is_no_damage() {
+    struct Drops(Cursor<Vec<u8>>);
+    impl Read for Drops {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let n = buffer.len().min(1);
+            self.0.read(&mut buffer[..n])
+        }
+    }
+    let root = tempfile::tempdir().unwrap();
+    let world = tiny();
+    let bytes = stream_of(&world.write(&root.path().join("b"), small_chunks(Some(16_000))).volumes);
+    world.assert_read(Input::Stream(Box::new(Drops(Cursor::new(bytes.clone())))));
+    for at in (0..bytes.len() as u64).step_by(997) {
+        let broken = Input::Stream(Box::new(Breaks(Cursor::new(bytes.clone()), at)));
+        let found = check(broken, 2, &|_| {});
+        assert!(found.summary.is_none() && found.findings.len() == 1, "{at}: {:#?}", found.findings);
+        assert_eq!(found.findings[0].class, FindingClass::Media);
+        assert!(found.findings[0].what.contains("the line broke"), "{:?}", found.findings);
     }
 }
