@@ -6,8 +6,8 @@ pub fn bytes(n: u64) -> String {
     if n < 1024 {
         return format!("{n} B");
     }
-    let exponent = (63 - n.leading_zeros()) / 10;
-    let unit = UNITS[(exponent as usize - 1).min(UNITS.len() - 1)];
+    let exponent = ((63 - n.leading_zeros()) / 10).min(5);
+    let unit = UNITS[exponent as usize - 1];
     #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
     let value = n as f64 / f64::from(exponent * 10).exp2();
     format!("{value:.1} {unit}")
