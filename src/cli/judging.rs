@@ -88,8 +88,10 @@ impl Judging {
     }
 }
 
-fn read_policy(path: &Path) -> Result<Policy, CliError> {
-    Ok(Policy::parse(&text(path)?, &path.display().to_string())?)
+/// Reads a policy. It is called by its file's name, without the folder: that name travels with the evidence.
+pub fn read_policy(path: &Path) -> Result<Policy, CliError> {
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(Policy::parse(&text(path)?, &name)?)
 }
 
 /// Reads a text file that a person named.

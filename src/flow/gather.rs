@@ -3,7 +3,7 @@
 
 use super::error::{FlowError, ItemFault, Refusal};
 use super::pool;
-use super::shipment::Shipment;
+use super::shipment::{Shipment, judged_subject};
 use super::subset;
 use crate::document::evidence::{ArtifactEvidence, Attached, BundleEvidence};
 use crate::document::lock::{Lock, LockedArtifact};
@@ -399,14 +399,6 @@ impl<'a> Collector<'a> {
         let mut named = BTreeSet::new();
         order.retain(|a| named.insert((a.digest.clone(), a.tag.clone())));
         order
-    }
-}
-
-/// Returns what a signature must be about: the artifact, or the whole index that it was cut from.
-pub fn judged_subject(artifact: &LockedArtifact) -> Descriptor {
-    match &artifact.subset {
-        None => root(artifact),
-        Some(rule) => Descriptor::new(rule.original_type.clone(), Content { digest: rule.original.clone(), size: 0 }),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Judges what a bundle carries under another policy than its author's: in a transfer zone, or inside the enclave.
 
 use super::error::FlowError;
-use super::gather::{judged_subject, refusal};
-use super::shipment::Shipment;
+use super::gather::refusal;
+use super::shipment::{Shipment, judged_subject};
 use crate::document::evidence::{ArtifactEvidence, Attached, BundleEvidence};
 use crate::trust::{Candidate, Judge};
 

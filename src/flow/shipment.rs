@@ -2,7 +2,6 @@
 //! registries or read from the head of a bundle. Everything that packs or delivers starts from here.
 
 use super::error::FlowError;
-use super::gather::judged_subject;
 use crate::bundle::Class;
 use crate::document::evidence::{ArtifactEvidence, BundleEvidence};
 use crate::document::lock::{Lock, LockedArtifact};
@@ -189,6 +188,14 @@ impl Shipment {
         let trees = self.roots(at).into_iter().enumerate();
         let all = trees.flat_map(|(place, root)| self.blobs(&root.digest, place > 0));
         all.filter(|blob| seen.insert(blob.descriptor.digest.clone())).collect()
+    }
+}
+
+/// Returns what a signature must be about: the artifact, or the whole index that it was cut from.
+pub fn judged_subject(artifact: &LockedArtifact) -> Descriptor {
+    match &artifact.subset {
+        None => root(artifact),
+        Some(rule) => Descriptor::new(rule.original_type.clone(), Content { digest: rule.original.clone(), size: 0 }),
     }
 }
 

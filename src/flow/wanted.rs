@@ -57,10 +57,23 @@ pub fn look_up(
             let mapping =
                 Mapping::new(&mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
             let destination = |image: &ImageRef| mapping.destination(image);
-            let wishes = Wishes { found: discovery.found, destination: &destination, earlier, update };
+            let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
+            let wishes = Wishes { found, destination: &destination, earlier, update };
             Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: discovery.findings })
         }
     }
+}
+
+/// Names the mirror file without its folder: a lock says the same wherever it was made.
+fn without_folder(mut found: Found, path: &Path) -> Found {
+    let place = path.display().to_string();
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some(first) = found.why.first_mut()
+        && let Some(rest) = first.strip_prefix(&place)
+    {
+        *first = format!("{name}{rest}");
+    }
+    found
 }
 
 fn typed(image: &ImageRef, platforms: &PlatformRule) -> Found {

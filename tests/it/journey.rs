@@ -413,6 +413,10 @@ fn the_same_input_and_registry_give_the_same_lock_and_the_same_bundle() {
     }
     let read = |name: &str| std::fs::read(stage.path(name)).unwrap();
     assert_eq!(read("one.lock"), read("two.lock"));
+    let from_afar = stage.path("mirror.yaml");
+    let from_afar = from_afar.to_str().unwrap();
+    stage.airlift(&["resolve", "-f", from_afar, "--lock", "three.lock", "--plain-http"]).expect(0);
+    assert_eq!(read("one.lock"), read("three.lock"), "the lock does not say where the mirror file lies");
     for (out, threads) in [("one", "1"), ("two", "8")] {
         let arguments = ["pack", "--lock", "one.lock", "-o", out, "--key", "cosign.pub", "--plain-http", "-j", threads];
         stage.airlift(&arguments).expect(0);

@@ -9,7 +9,6 @@ use super::keygen::write_pair;
 use super::output::Output;
 use super::{human, judging};
 use crate::bundle::{Options, find_volumes};
-use crate::document::policy::Policy;
 use crate::document::receipt::Outcome;
 use crate::flow::{
     Authors, Context, FlowError, ImportRequest, Imported, Medium, Mode, PackRequest, Prefix, Remembering, Update,
@@ -105,7 +104,7 @@ impl<'a> Demo<'a> {
 
     fn judge(&self, name: &str) -> Result<(String, Judge), CliError> {
         let path = self.folder.join(name);
-        let policy = Policy::parse(&judging::text(&path)?, &path.display().to_string())?;
+        let policy = judging::read_policy(&path)?;
         let judge = judging::make_judge(&policy, Some(&self.folder))?;
         Ok((policy.to_text(), judge))
     }
