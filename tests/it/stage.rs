@@ -122,8 +122,9 @@ impl Stage {
 
     pub fn run(&self, mut command: Command) -> Ran {
         let (before, begun) = (self.bundles(), Instant::now());
-        let ran = Ran::new(command.output().unwrap());
-        assert!(begun.elapsed() < LONGEST, "it took {:?}", begun.elapsed());
+        let output = command.output().unwrap();
+        let ran = Ran { took: begun.elapsed(), ..Ran::new(output) };
+        assert!(ran.took < LONGEST, "it took {:?}", ran.took);
         self.check_always(&ran);
         self.check_final_names(&before);
         ran
@@ -218,6 +219,8 @@ pub struct Ran {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
+    /// Time that the program ran, where the stage started it.
+    pub took: Duration,
 }
 
 impl Ran {
@@ -226,6 +229,7 @@ impl Ran {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            took: Duration::ZERO,
         }
     }
 
