@@ -49,7 +49,8 @@ pub(super) struct Door {
     confirmed: tokio::sync::Mutex<HashMap<String, Instant>>,
 }
 
-struct Token {
+/// A token, and when to ask for the next one.
+pub(super) struct Token {
     secret: SecretString,
     renew: Instant,
 }
@@ -382,7 +383,7 @@ fn read_offer(base: &Url, answer: &Answer) -> Result<Offer, Failure> {
 }
 
 /// Reads all challenges of an answer. One that does not parse, or a realm that may not be followed, is an error.
-fn parse_offer<'a>(base: &Url, headers: impl Iterator<Item = &'a str>) -> Result<Offer, String> {
+pub(super) fn parse_offer<'a>(base: &Url, headers: impl Iterator<Item = &'a str>) -> Result<Offer, String> {
     let mut offer = Offer::default();
     let mut length = 0;
     for header in headers.filter(|header| !header.trim().is_empty()) {
@@ -409,7 +410,7 @@ fn parse_offer<'a>(base: &Url, headers: impl Iterator<Item = &'a str>) -> Result
 }
 
 /// Reads a token service's answer: `token`, else `access_token`; a life that is no sensible number is the default.
-fn read_token(body: &[u8]) -> Option<Token> {
+pub(super) fn read_token(body: &[u8]) -> Option<Token> {
     if body.len() > limits::TOKEN_BYTES {
         return None;
     }

@@ -13,6 +13,7 @@
 //! | `wire` `refusal` | paths and headers; what a server means when it refuses |
 //! | `blobs` `upload` `images` `referrers` | the protocol |
 //! | `harbor` | Harbor's REST interface for a preflight |
+//! | `fuzzing` | a hidden door to the parsers, for the fuzz targets |
 //!
 //! The inside is asynchronous, the face is not: calls block the calling thread, and must not be made from within an
 //! asynchronous runtime.
@@ -23,6 +24,8 @@ mod challenge;
 mod counters;
 pub mod credentials;
 mod exchange;
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod guard;
 mod harbor;

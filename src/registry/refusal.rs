@@ -55,7 +55,9 @@ impl Refusal {
             (true, true) => html_text(&text),
             (true, false) => text,
         };
-        Self { status, place, errors, words: printable(&words), html, empty_challenge: false }
+        // Once more: JSON may spell a secret with escapes (Go does so with `&` and `<`), which reading it has undone.
+        let words = printable(&masked(&words, echoes));
+        Self { status, place, errors, words, html, empty_challenge: false }
     }
 
     /// Returns whether the body states `code`.
@@ -184,11 +186,12 @@ fn html_text(text: &str) -> String {
     out
 }
 
-/// Strikes out each secret that stands in `text`.
+/// Strikes out each secret that stands in `text`, as it is or as our own JSON spells it.
 pub(super) fn masked(text: &str, echoes: &[SecretString]) -> String {
     let mut out = text.to_owned();
     for secret in echoes.iter().map(|s| s.expose_secret()).filter(|s| s.len() >= 4) {
-        out = out.replace(secret, "***");
+        let quoted = serde_json::Value::from(secret).to_string();
+        out = out.replace(secret, "***").replace(&quoted[1..quoted.len() - 1], "***");
     }
     out
 }
@@ -261,6 +264,15 @@ mod tests {
         let refusal = Refusal::read(500, String::new(), body.as_bytes(), &["s3cr3t-canary".into()]);
         assert!(refusal.words.starts_with("[31mtoken *** x"), "{}", refusal.words);
         assert!(refusal.words.len() <= limits::ERROR_WORDS_BYTES + 4);
+    }
+
+    #[test]
+    fn a_secret_that_json_spells_with_escapes_is_struck_out_too() {
+        let words = |body: &str| Refusal::read(401, String::new(), body.as_bytes(), &["p&<\"w0rd".into()]).words;
+        let go = r#"{"errors":[{"code":"X","message":"no user a with p\u0026\u003c\"w0rd"}]}"#;
+        assert_eq!(words(go), "X: no user a with ***");
+        let within = r#"{"errors":[{"code":"X","message":"m","detail":{"got":"p\u0026<\"w0rd"}}]}"#;
+        assert_eq!(words(within), r#"X: m ({"got":"***"})"#);
     }
 
     #[test]

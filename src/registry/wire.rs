@@ -102,16 +102,13 @@ pub(super) fn closing(location: &Url, digest: &Digest) -> Url {
 ///
 /// A host that differs from ours in front of the registry's own upload path is a mistaken idea that the server
 /// has of its address: path and query are kept, scheme, host and port become ours. Any other host is a store
-/// behind the registry and is used as it is; it never sees credentials.
+/// behind the registry and is used as it is; it never sees credentials. None may carry some of its own.
 pub(super) fn upload_location(base: &Url, asked: &Url, location: &str) -> Result<Url, guard::GuardError> {
     let mut next =
         asked.join(location).map_err(|_| guard::GuardError::Syntax(crate::model::fault::printable(location)))?;
     next.set_fragment(None);
     let own = guard::Origin::of(&next) == guard::Origin::of(base);
-    if own {
-        return Ok(next);
-    }
-    if matches!(next.scheme(), "http" | "https") && is_upload_path(next.path()) {
+    if !own && matches!(next.scheme(), "http" | "https") && is_upload_path(next.path()) {
         let mut rebased = base.clone();
         rebased.set_path(next.path());
         rebased.set_query(next.query());
@@ -260,6 +257,10 @@ mod tests {
         assert_eq!(resolved("https://store.example/k?sig=%2B").unwrap(), "https://store.example/k?sig=%2B");
         assert_eq!(resolved("http://store.example/k"), Err(guard::GuardError::Downgrade));
         assert!(matches!(resolved("https://169.254.169.254/k"), Err(guard::GuardError::Address(..))));
+        // Credentials in a URL would take the place of ours, and come to stand in messages.
+        let own = "https://u:p@h.example:8443/v2/a/b/blobs/uploads/1";
+        assert_eq!(resolved(own), Err(guard::GuardError::Userinfo));
+        assert_eq!(resolved(&own.replace("8443", "1")).unwrap(), "https://h.example:8443/v2/a/b/blobs/uploads/1");
     }
 
     #[test]
