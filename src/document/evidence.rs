@@ -4,7 +4,7 @@
 //! with each artifact, and judges again by itself.
 
 use super::{Envelope, PaperError};
-use crate::model::{Digest, Evidence, MediaType, Tag, json};
+use crate::model::{Digest, Evidence, MediaType, Tag};
 use serde::{Deserialize, Serialize};
 
 /// Kind of the paper.
@@ -70,8 +70,6 @@ impl BundleEvidence {
 
     /// Returns the paper as canonical JSON with a newline at its end.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = json::canonical(self);
-        bytes.push(b'\n');
-        bytes
+        super::write_json(self)
     }
 }

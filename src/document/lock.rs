@@ -5,7 +5,7 @@
 //! dependencies before dependents, each once; payload of a bundle follows this order.
 
 use super::{Envelope, PaperError};
-use crate::model::{Digest, ImageRef, MediaType, Platform, Tag, json};
+use crate::model::{Digest, ImageRef, MediaType, Platform, Tag};
 use serde::{Deserialize, Serialize};
 
 /// Kind of the paper.
@@ -110,9 +110,7 @@ impl Lock {
 
     /// Returns the lock as canonical JSON with a newline at its end.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = json::canonical(self);
-        bytes.push(b'\n');
-        bytes
+        super::write_json(self)
     }
 }
 

@@ -133,3 +133,10 @@ pub fn read_json<T: DeserializeOwned>(bytes: &[u8], place: &str, kind: &'static 
     opening.expect(place, kind)?;
     serde_json::from_slice(bytes).map_err(|e| PaperError::json(place, e.into()))
 }
+
+/// Writes a paper as canonical JSON with a newline at its end.
+pub fn write_json<T: Serialize>(paper: &T) -> Vec<u8> {
+    let mut bytes = json::canonical(paper);
+    bytes.push(b'\n');
+    bytes
+}

@@ -3,7 +3,7 @@
 //! Canonical JSON. Written by `import` and `sync`, also when a run ends half done; `complete` says which.
 
 use super::{Envelope, PaperError};
-use crate::model::{Digest, Evidence, Finding, ImageRef, json};
+use crate::model::{Digest, Evidence, Finding, ImageRef};
 use serde::{Deserialize, Serialize};
 
 /// Kind of the paper.
@@ -103,8 +103,6 @@ impl Receipt {
 
     /// Returns the receipt as canonical JSON with a newline at its end.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = json::canonical(self);
-        bytes.push(b'\n');
-        bytes
+        super::write_json(self)
     }
 }

@@ -17,6 +17,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Opens the bytes of a blob once more, where that is possible: after a break, or for a blob that vanished.
 pub type Reopen<'a> = &'a (dyn Fn(&Descriptor) -> Result<Option<Box<dyn Read + Send>>, FlowError> + Sync);
 
+/// Bytes on their way, and who checks them against their digest before the last of them goes out.
+pub enum Content<'r> {
+    /// Whoever gives them.
+    Checked(&'r mut (dyn Read + Send)),
+    /// Whoever takes them.
+    Unchecked(&'r mut (dyn Read + Send)),
+}
+
 /// Times that a blob is sent before the run gives up.
 const TRIES: usize = 3;
 
@@ -90,7 +98,7 @@ impl<'a> Delivery<'a> {
 
     /// Sends one blob to the first place that lacks it and makes it appear in the others; then publishes
     /// every artifact that waited for nothing else.
-    pub fn blob(&self, blob: &BlobPlan, content: Option<&mut (dyn Read + Send)>) -> Result<(), FlowError> {
+    pub fn blob(&self, blob: &BlobPlan, content: Option<Content<'_>>) -> Result<(), FlowError> {
         let want = &blob.descriptor;
         let Some((first, others)) = blob.missing_in.split_first() else { return Ok(()) };
         self.send(first, want, content)?;
@@ -141,7 +149,7 @@ impl<'a> Delivery<'a> {
             return Ok(());
         }
         match (&blob.present_in, self.shipment.small(&want.digest)) {
-            (_, Some(bytes)) => self.send(place, want, Some(&mut &bytes[..])),
+            (_, Some(bytes)) => self.send(place, want, Some(Content::Checked(&mut &bytes[..]))),
             (Some(from), None) => self.appear(place, want, from),
             (None, None) => Ok(()),
         }
@@ -157,19 +165,14 @@ impl<'a> Delivery<'a> {
             return Ok(());
         }
         let mut content = self.to.open(from, want, 0).map_err(fail)?;
-        self.send(place, want, Some(&mut *content))
+        self.send(place, want, Some(Content::Unchecked(&mut *content)))
     }
 
     /// Sends the bytes of `want`; opens them anew after a break, where that is possible.
-    fn send(
-        &self,
-        place: &Repository,
-        want: &Descriptor,
-        content: Option<&mut (dyn Read + Send)>,
-    ) -> Result<(), FlowError> {
+    fn send(&self, place: &Repository, want: &Descriptor, content: Option<Content<'_>>) -> Result<(), FlowError> {
         let fail = |fault| FlowError::destination(format!("{} in {place}", want.digest), fault);
         let mut last = match content {
-            Some(content) => match self.to.put(place, want, content) {
+            Some(content) => match self.put(place, want, content) {
                 Ok(()) => return self.sent(place, want),
                 Err(fault) => Some(fault),
             },
@@ -193,6 +196,13 @@ impl<'a> Delivery<'a> {
         let nothing =
             || Fault::new(FaultKind::Unavailable, place.to_string(), "the bytes cannot be read a second time");
         Err(fail(last.unwrap_or_else(nothing)))
+    }
+
+    fn put(&self, place: &Repository, want: &Descriptor, content: Content<'_>) -> Result<(), Fault> {
+        match content {
+            Content::Checked(content) => self.to.put_checked(place, want, content),
+            Content::Unchecked(content) => self.to.put(place, want, content),
+        }
     }
 
     fn open_again(&self, want: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, FlowError> {

@@ -1,7 +1,7 @@
 //! From a bundle to a destination: one pass over the medium, nothing visible before it is verified.
 
 use super::context::Context;
-use super::deliver::Delivery;
+use super::deliver::{Content, Delivery};
 use super::error::FlowError;
 use super::judge_again::judge_again;
 use super::opened::{Authors, Opened, open};
@@ -143,7 +143,9 @@ fn run(
                     let result = match job {
                         _ if failed() => continue,
                         Job::Publish(at) => delivery.publish(at),
-                        Job::Upload(mut upload) => delivery.blob(upload.blob, Some(&mut upload.content)),
+                        Job::Upload(mut upload) => {
+                            delivery.blob(upload.blob, Some(Content::Checked(&mut upload.content)))
+                        }
                     };
                     if let Err(error) = result {
                         fail(error);

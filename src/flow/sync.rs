@@ -1,7 +1,7 @@
 //! From registries to a registry with no bundle between: the same gathering, judging, planning and delivery.
 
 use super::context::Context;
-use super::deliver::{Delivery, Reopen};
+use super::deliver::{Content, Delivery, Reopen};
 use super::error::FlowError;
 use super::gather::{Gathered, gather};
 use super::import::Imported;
@@ -78,7 +78,7 @@ fn run(delivery: &Delivery<'_>, open: Reopen<'_>, context: &Context<'_>) -> Resu
         context.go_on()?;
         let Some(mut content) = open(&blob.descriptor)? else { return delivery.blob(blob, None) };
         let mut counted = Counted { content: &mut *content, context, broke: false };
-        match delivery.blob(blob, Some(&mut counted)) {
+        match delivery.blob(blob, Some(Content::Unchecked(&mut counted))) {
             // The destination only passed on that the source ended early.
             Err(FlowError::Destination(item)) if counted.broke => Err(FlowError::Source(vec![item])),
             other => other,

@@ -51,6 +51,11 @@ pub trait BlobSink: Send + Sync {
     fn has(&self, at: &Repository, want: &Descriptor) -> Result<bool, Fault>;
     /// Takes the bytes of `want`; leaves nothing under its name unless they match it in full.
     fn put(&self, at: &Repository, want: &Descriptor, content: &mut (dyn Read + Send)) -> Result<(), Fault>;
+    /// Takes bytes that their giver checks by itself: it fails before the last piece where they do not match `want`.
+    /// So they need not be hashed once more on their way out; the other side checks what it stores all the same.
+    fn put_checked(&self, at: &Repository, want: &Descriptor, content: &mut (dyn Read + Send)) -> Result<(), Fault> {
+        self.put(at, want, content)
+    }
     /// Makes a blob that is in `from` appear in `at` without moving bytes; `false` where that is not possible.
     fn mount(&self, at: &Repository, want: &Descriptor, from: &Repository) -> Result<bool, Fault>;
 }

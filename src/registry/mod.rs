@@ -151,7 +151,11 @@ impl BlobSink for Remote {
     }
 
     fn put(&self, at: &Repository, want: &Descriptor, content: &mut (dyn Read + Send)) -> Result<(), Fault> {
-        self.shared.put(at, want, content)
+        self.shared.put(at, want, content, upload::Checks::Here)
+    }
+
+    fn put_checked(&self, at: &Repository, want: &Descriptor, content: &mut (dyn Read + Send)) -> Result<(), Fault> {
+        self.shared.put(at, want, content, upload::Checks::Giver)
     }
 
     fn mount(&self, at: &Repository, want: &Descriptor, from: &Repository) -> Result<bool, Fault> {

@@ -48,9 +48,15 @@ struct Target<'a> {
 
 impl Shared {
     /// Takes the bytes of `want`.
-    pub(super) fn put(&self, at: &Repository, want: &Descriptor, content: &mut (dyn Read + Send)) -> Result<(), Fault> {
+    pub(super) fn put(
+        &self,
+        at: &Repository,
+        want: &Descriptor,
+        content: &mut (dyn Read + Send),
+        checks: Checks,
+    ) -> Result<(), Fault> {
         let target = Target { host: self.core.host(at.host())?, at, want };
-        let mut source = Source::new(want, content);
+        let mut source = Source::new(want, content, checks);
         if want.size <= PIECE as u64 {
             let bytes = source.piece(PIECE)?.unwrap_or_default();
             source.finish()?;
@@ -352,16 +358,27 @@ fn feed(source: &mut Source<'_>, sender: &mpsc::Sender<io::Result<Bytes>>) -> Re
     }
 }
 
-/// Content to be sent, hashed as it is read.
+/// Who checks that content matches its digest before its last piece goes out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Checks {
+    /// We do, as it is read.
+    Here,
+    /// Its giver, who fails the reading where it does not match.
+    Giver,
+}
+
+/// Content to be sent, counted and, where nobody else does it, hashed as it is read.
 struct Source<'a> {
     want: &'a Descriptor,
     content: &'a mut (dyn Read + Send),
+    seen: u64,
     digester: Option<Digester>,
 }
 
 impl<'a> Source<'a> {
-    fn new(want: &'a Descriptor, content: &'a mut (dyn Read + Send)) -> Self {
-        Self { want, content, digester: Some(Digester::new(want.digest.algorithm())) }
+    fn new(want: &'a Descriptor, content: &'a mut (dyn Read + Send), checks: Checks) -> Self {
+        let digester = (checks == Checks::Here).then(|| Digester::new(want.digest.algorithm()));
+        Self { want, content, seen: 0, digester }
     }
 
     fn damaged(&self, what: String) -> Fault {
@@ -370,8 +387,7 @@ impl<'a> Source<'a> {
 
     /// Reads up to `size` bytes, filling the piece; `None` at the promised end.
     fn piece(&mut self, size: usize) -> Result<Option<Bytes>, Fault> {
-        let Some(digester) = &mut self.digester else { return Ok(None) };
-        let left = self.want.size - digester.size();
+        let left = self.want.size - self.seen;
         if left == 0 {
             return Ok(None);
         }
@@ -379,9 +395,12 @@ impl<'a> Source<'a> {
         let mut piece = Vec::with_capacity(usize::try_from(length).unwrap_or(size));
         let read = Read::take(&mut *self.content, length).read_to_end(&mut piece);
         read.map_err(|e| Fault::from_io(e, &self.want.digest.to_string(), "the source of the blob failed"))?;
-        digester.update(&piece);
+        self.seen += piece.len() as u64;
+        if let Some(digester) = &mut self.digester {
+            digester.update(&piece);
+        }
         if (piece.len() as u64) < length {
-            let got = digester.size();
+            let got = self.seen;
             return Err(self.damaged(format!(
                 "expected {} bytes, the source ended after {got}; nothing was stored",
                 self.want.size
