@@ -55,8 +55,8 @@ impl Refusal {
             (true, true) => html_text(&text),
             (true, false) => text,
         };
-        // Once more: JSON may spell a secret with escapes (Go does so with `&` and `<`), which reading it has undone.
-        let words = printable(&masked(&words, echoes));
+        // Once more: reading JSON undoes escapes (Go writes them for `&` and `<`), and printing drops hidden characters.
+        let words = masked(&printable(&masked(&words, echoes)), echoes);
         Self { status, place, errors, words, html, empty_challenge: false }
     }
 
@@ -273,6 +273,13 @@ mod tests {
         assert_eq!(words(go), "X: no user a with ***");
         let within = r#"{"errors":[{"code":"X","message":"m","detail":{"got":"p\u0026<\"w0rd"}}]}"#;
         assert_eq!(words(within), r#"X: m ({"got":"***"})"#);
+    }
+
+    #[test]
+    fn a_secret_with_hidden_characters_between_its_own_is_struck_out_too() {
+        let refusal =
+            Refusal::read(403, String::new(), b"no: s3cr\0\x1b3t-can\xef\xbb\xbfary!", &["s3cr3t-canary".into()]);
+        assert_eq!(refusal.words, "no: ***!");
     }
 
     #[test]
