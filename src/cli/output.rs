@@ -60,7 +60,7 @@ impl Output {
             return;
         }
         if self.json_log {
-            let line = serde_json::json!({ "event": "Note", "message": text.to_string() });
+            let line = serde_json::json!({ "event": "note", "message": text.to_string() });
             drop(writeln!(std::io::stderr().lock(), "{line}"));
         } else {
             drop(writeln!(std::io::stderr().lock(), "{text}"));
@@ -87,7 +87,7 @@ impl Output {
         let mut stderr = std::io::stderr().lock();
         if self.json_log {
             let line = serde_json::json!({
-                "event": "Failed", "message": error.message, "causes": error.causes, "hints": error.hints, "exit": error.code,
+                "event": "failed", "message": error.message, "causes": error.causes, "hints": error.hints, "exit": error.code,
             });
             drop(writeln!(stderr, "{line}"));
             return error.code;

@@ -142,7 +142,7 @@ impl Stage {
         }
         if ran.code != 0 {
             assert!(
-                ran.stderr.contains("error: ") || ran.stdout.contains("NOT good") || ran.stderr.contains("Failed"),
+                ran.stderr.contains("error: ") || ran.stdout.contains("NOT good") || ran.stderr.contains("failed"),
                 "{said}"
             );
         }
