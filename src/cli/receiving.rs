@@ -33,8 +33,8 @@ pub struct Receiving {
 pub enum Place {
     /// A registry.
     Registry(Box<Remote>, Prefix),
-    /// A folder.
-    Folder(Box<LayoutFolder>, Prefix),
+    /// A folder; for a dry run over one that does not exist yet, an empty one that goes away again.
+    Folder(Box<LayoutFolder>, Prefix, Option<tempfile::TempDir>),
 }
 
 impl Place {
@@ -42,14 +42,14 @@ impl Place {
     pub fn destination(&self) -> &dyn Destination {
         match self {
             Self::Registry(remote, _) => &**remote,
-            Self::Folder(folder, _) => &**folder,
+            Self::Folder(folder, ..) => &**folder,
         }
     }
 
     /// Returns the host and the prefix.
     pub const fn prefix(&self) -> &Prefix {
         match self {
-            Self::Registry(_, prefix) | Self::Folder(_, prefix) => prefix,
+            Self::Registry(_, prefix) | Self::Folder(_, prefix, _) => prefix,
         }
     }
 }
@@ -62,7 +62,10 @@ impl Receiving {
         }
         if let Some(folder) = self.to.strip_prefix("oci:") {
             let prefix = Prefix::parse("layout")?;
-            return Ok(Place::Folder(Box::new(open_folder(Path::new(folder))?), prefix));
+            let stand_in = (self.dry_run && !Path::new(folder).exists()).then(tempfile::tempdir).transpose();
+            let stand_in = stand_in.map_err(|error| CliError::file(Path::new("the temporary folder"), &error))?;
+            let path = stand_in.as_ref().map_or(Path::new(folder), tempfile::TempDir::path);
+            return Ok(Place::Folder(Box::new(open_folder(path)?), prefix, stand_in));
         }
         let prefix = Prefix::parse(&self.to).map_err(|error| {
             CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")

@@ -213,6 +213,8 @@ fn a_layout_folder_is_filled_and_a_second_run_finds_all_there() {
     let (app, _, references) = catalogue(&stage);
     stage.pack(&as_strs(&references), "b", &[]).expect(0);
     let arguments = ["import", "b.airlift", "--to", "oci:out", "--bundle-key", "author.pub"];
+    stage.airlift(&[&arguments[..], &["--dry-run"]].concat()).expect(0).says(&["would import 2 artifacts"]);
+    assert!(!stage.path("out").exists(), "a dry run makes no folder");
     stage.airlift(&arguments).expect(0).says(&["complete: 2 of 2", "OCI layout"]);
     let blob = stage.path("out/blobs/sha256").join(app.digest().hex());
     assert_eq!(Digest::of(&std::fs::read(blob).unwrap()), *app.digest());
