@@ -33,8 +33,15 @@ pub struct Receiving {
 pub enum Place {
     /// A registry.
     Registry(Box<Remote>, Prefix),
-    /// A folder; for a dry run over one that does not exist yet, an empty one that goes away again.
-    Folder(Box<LayoutFolder>, Prefix, Option<tempfile::TempDir>),
+    /// A folder.
+    Folder {
+        /// The layout in it.
+        layout: Box<LayoutFolder>,
+        /// Host and prefix of its names.
+        prefix: Prefix,
+        /// Stands in for a folder that does not exist yet in a dry run, and goes away with this.
+        _stand_in: Option<tempfile::TempDir>,
+    },
 }
 
 impl Place {
@@ -42,14 +49,14 @@ impl Place {
     pub fn destination(&self) -> &dyn Destination {
         match self {
             Self::Registry(remote, _) => &**remote,
-            Self::Folder(folder, ..) => &**folder,
+            Self::Folder { layout, .. } => &**layout,
         }
     }
 
     /// Returns the host and the prefix.
     pub const fn prefix(&self) -> &Prefix {
         match self {
-            Self::Registry(_, prefix) | Self::Folder(_, prefix, _) => prefix,
+            Self::Registry(_, prefix) | Self::Folder { prefix, .. } => prefix,
         }
     }
 }
@@ -65,7 +72,8 @@ impl Receiving {
             let stand_in = (self.dry_run && !Path::new(folder).exists()).then(tempfile::tempdir).transpose();
             let stand_in = stand_in.map_err(|error| CliError::file(Path::new("the temporary folder"), &error))?;
             let path = stand_in.as_ref().map_or(Path::new(folder), tempfile::TempDir::path);
-            return Ok(Place::Folder(Box::new(open_folder(path)?), prefix, stand_in));
+            let layout = Box::new(open_folder(path)?);
+            return Ok(Place::Folder { layout, prefix, _stand_in: stand_in });
         }
         let prefix = Prefix::parse(&self.to).map_err(|error| {
             CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")
