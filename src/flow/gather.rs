@@ -40,7 +40,7 @@ pub fn gather(
     events: &dyn EventSink,
 ) -> Result<Gathered, FlowError> {
     events.take(Event::Started { stage: Stage::Judge, items: lock.artifacts.len() as u64, bytes: 0 });
-    let mut collector = Collector { source, threads, ..Collector::empty(source) };
+    let mut collector = Collector::new(source, threads);
     collector.trees(&lock)?;
     collector.attachments(&lock)?;
     let evidence = collector.judge(&lock, judge, events)?;
@@ -66,10 +66,10 @@ struct Collector<'a> {
 type Place = (Repository, Digest);
 
 impl<'a> Collector<'a> {
-    fn empty(source: &'a dyn Source) -> Self {
+    fn new(source: &'a dyn Source, threads: usize) -> Self {
         Self {
             source,
-            threads: 1,
+            threads,
             bytes: BTreeMap::new(),
             parsed: BTreeMap::new(),
             origin: BTreeMap::new(),

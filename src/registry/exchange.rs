@@ -11,6 +11,7 @@ use super::refusal::Refusal;
 use super::retry::{self, Bounds, Decision, Trouble};
 use super::settings::Settings;
 use super::wire;
+use crate::model::digest::Digest;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::limits;
 use bytes::Bytes;
@@ -136,6 +137,18 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// Checks that the registry stored what we sent. A digest of another algorithm says nothing about it.
+    pub(super) fn agrees(&self, digest: &Digest) -> Result<(), Fault> {
+        let stated = self.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
+        match stated.filter(|stated| stated.algorithm() == digest.algorithm() && stated != digest) {
+            None => Ok(()),
+            Some(other) => {
+                let what = format!("{digest} was sent, the registry stored {other}");
+                Err(Fault::new(FaultKind::Damaged, guard::place(self.answer.url()), what))
+            }
+        }
+    }
+
     pub(super) fn status(&self) -> u16 {
         self.answer.status()
     }

@@ -150,7 +150,7 @@ impl Shared {
         for lag in 1.. {
             let reply = self.block_on(self.core.call(&host, &call))?;
             if reply.good() {
-                same_digest(&reply, digest)?;
+                reply.agrees(digest)?;
                 return self.link_to_subject(&host, at, document, &reply);
             }
             let refusal = self.block_on(reply.refusal());
@@ -287,17 +287,6 @@ fn document(whole: Whole, reference: &Reference) -> Result<ManifestBytes, Fault>
     }
     let size = whole.bytes.len() as u64;
     Ok(ManifestBytes { descriptor: Descriptor::new(media_type, Content { digest, size }), bytes: whole.bytes })
-}
-
-fn same_digest(reply: &Reply, digest: &Digest) -> Result<(), Fault> {
-    let stated = reply.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
-    match stated.filter(|stated| stated.algorithm() == digest.algorithm() && stated != digest) {
-        None => Ok(()),
-        Some(other) => {
-            let what = format!("{digest} was sent, the registry stored {other}");
-            Err(Fault::new(FaultKind::Damaged, guard::place(reply.answer.url()), what))
-        }
-    }
 }
 
 /// Returns where the next page is. It is on the host that was asked; a registry that is mistaken about its own

@@ -14,7 +14,7 @@ use super::http::{Payload, Verb};
 use super::retry::Trouble;
 use super::wire::{self, Paths};
 use crate::model::descriptor::Descriptor;
-use crate::model::digest::{Digest, Digester};
+use crate::model::digest::Digester;
 use crate::model::fault::{Fault, FaultKind};
 use crate::model::reference::Repository;
 use bytes::Bytes;
@@ -243,7 +243,7 @@ impl Shared {
         complete: bool,
     ) -> Result<(), Fault> {
         let (fault, looks) = match outcome {
-            Ok(reply) if reply.good() && complete => return agrees(&reply, &target.want.digest),
+            Ok(reply) if reply.good() && complete => return reply.agrees(&target.want.digest),
             Ok(reply) => {
                 let status = reply.status();
                 let fault = self.refused(target, reply);
@@ -309,18 +309,6 @@ fn closing(target: &Target<'_>, location: &Url) -> Call {
     let url = wire::closing(location, &target.want.digest);
     Call::new(Kind::UploadPut, Verb::Put, url, Scope::push(target.at.path()), WHAT)
         .with("content-type", "application/octet-stream")
-}
-
-/// Checks that the registry stored what we sent. A digest of another algorithm says nothing about it.
-fn agrees(reply: &Reply, digest: &Digest) -> Result<(), Fault> {
-    let stated = reply.header("docker-content-digest").and_then(|text| text.parse::<Digest>().ok());
-    match stated.filter(|stated| stated.algorithm() == digest.algorithm() && stated != digest) {
-        None => Ok(()),
-        Some(other) => {
-            let what = format!("{digest} was sent, the registry stored {other}");
-            Err(Fault::new(FaultKind::Damaged, guard::place(reply.answer.url()), what))
-        }
-    }
 }
 
 fn after_piece(target: &Target<'_>, reply: &Reply, end: u64) -> Result<Url, Fault> {

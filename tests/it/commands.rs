@@ -43,9 +43,7 @@ fn a_mirror_file_that_does_not_parse_is_named_with_line_and_column() {
 fn a_source_that_is_not_there_exits_with_20_and_names_all_that_are_missing() {
     let stage = Stage::new();
     let good = stage.publish("team/app", "1", &small(1));
-    let gone = good.replace(":1", ":9");
     let absent = good.replace("team/app", "team/absent");
-    // "team/app:1" has no ":1" in its host's port by accident.
     stage
         .airlift(&[
             "pack",
@@ -60,7 +58,6 @@ fn a_source_that_is_not_there_exits_with_20_and_names_all_that_are_missing() {
         ])
         .expect(20)
         .says(&["2 things could not be had", "team/app:9", "team/absent"]);
-    let _ = gone;
     stage
         .airlift(&["pack", "127.0.0.1:1/x:1", "-o", "b", "--allow-unsigned", "**", "--plain-http", "--retries", "0"])
         .expect(20)
