@@ -32,11 +32,12 @@
 //! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
-use super::form::{Clerk, Form};
+mod read;
+
+use super::form::Clerk;
 use super::lock::SubsetDigest;
 use super::yaml::{self, Node};
 use super::{Envelope, PaperError};
-use crate::model::reference::check_host;
 use crate::model::{ImageRef, Platform, Repository, Tag};
 
 /// Kind of the paper.
@@ -44,32 +45,6 @@ pub const KIND: &str = "Mirror";
 
 /// JSON Schema of the paper, for editors. What it cannot say, [`MirrorManifest::read`] checks.
 pub const SCHEMA: &str = include_str!("mirror.schema.json");
-
-const FIELDS: &[&str] = &[
-    "apiVersion",
-    "kind",
-    "images",
-    "charts",
-    "artifacts",
-    "blueprints",
-    "kubernetes",
-    "extraImages",
-    "platforms",
-    "destinations",
-    "substitute",
-    "ignore",
-];
-const IMAGE: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
-const ARTIFACT: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list"];
-const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional"];
-const ROOT: &[&str] = &["blueprint", "version"];
-const EXTRA_IMAGE: &[&str] = &["ref", "for"];
-const PLATFORMS: &[&str] = &["only", "digest", "exceptions"];
-const EXCEPTION: &[&str] = &["match", "only", "digest"];
-const PLATFORM_RULE: &[&str] = &["only", "digest"];
-const DESTINATION: &[&str] = &["match", "host", "project", "prefix", "strip"];
-const SUBSTITUTION: &[&str] = &["from", "to"];
-const IGNORE: &[&str] = &["ref", "match", "reason"];
 
 /// Mirror file: `kind: Mirror`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -320,28 +295,11 @@ impl MirrorManifest {
         let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
         envelope.expect(place, KIND)?;
         let clerk = Clerk::new(place);
-        let read = clerk.form(&node, FIELDS).map(|form| Self::from_form(envelope, &clerk, &form));
+        let read = clerk.form(&node, read::FIELDS).map(|form| read::mirror(envelope, &clerk, &form));
         if clerk.is_content() && read.as_ref().is_some_and(Self::wants_nothing) {
             clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes or extraImages");
         }
         clerk.finish(read.unwrap_or_default())
-    }
-
-    fn from_form(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> Self {
-        Self {
-            envelope,
-            images: clerk.list(form.get("images"), |node| source(clerk, node, IMAGE)),
-            charts: clerk.list(form.get("charts"), |node| source(clerk, node, ARTIFACT)),
-            artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, ARTIFACT)),
-            blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
-            kubernetes: clerk
-                .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
-            extra_images: clerk.list(form.get("extraImages"), |node| extra_image(clerk, node)),
-            platforms: form.get("platforms").and_then(|node| platforms(clerk, node)).unwrap_or_default(),
-            destinations: clerk.list(form.get("destinations"), |node| destination(clerk, node)),
-            substitute: clerk.list(form.get("substitute"), |node| substitution(clerk, node)),
-            ignore: clerk.list(form.get("ignore"), |node| ignore(clerk, node)),
-        }
     }
 
     const fn wants_nothing(&self) -> bool {
@@ -354,274 +312,9 @@ impl MirrorManifest {
     }
 }
 
-/// Reads a reference; Helm's `oci://` in front of it is allowed.
-fn reference(clerk: &Clerk<'_>, node: &Node) -> Option<ImageRef> {
-    let text = clerk.text(node)?;
-    match text.strip_prefix("oci://").unwrap_or(&text).parse() {
-        Ok(reference) => Some(reference),
-        Err(error) => {
-            clerk.note(node, format!("{error}"));
-            None
-        }
-    }
-}
-
-fn source(clerk: &Clerk<'_>, node: &Node, known: &[&str]) -> Option<Source> {
-    if node.text().is_some() {
-        let wish = Wish::Reference(reference(clerk, node)?);
-        return Some(Source { line: node.line, wish, platforms: None });
-    }
-    let form = clerk.form(node, known)?;
-    let platforms = form.get("platforms").map(|node| platform_rule(clerk, node));
-    let forms = ["ref", "repository", "list"].map(|name| form.get(name));
-    let chosen = ["tags", "semver", "newest"].into_iter().find_map(|name| form.get(name));
-    let wish = match (forms, chosen) {
-        ([Some(one), None, None], None) => Wish::Reference(reference(clerk, one)?),
-        ([None, None, Some(path)], None) => Wish::List(clerk.text(path)?),
-        ([None, Some(name), None], _) => {
-            Wish::Tags { repository: repository(clerk, name)?, tags: tag_wish(clerk, node, &form)? }
-        }
-        ([Some(_), None, None] | [None, None, Some(_)], Some(field)) => {
-            clerk.note(field, "tags, semver and newest belong to a repository");
-            return None;
-        }
-        _ => {
-            clerk.note(node, "exactly one of ref, repository and list is expected");
-            return None;
-        }
-    };
-    Some(Source { line: node.line, wish, platforms: platforms.flatten() })
-}
-
-fn repository(clerk: &Clerk<'_>, node: &Node) -> Option<Repository> {
-    let name = reference(clerk, node)?;
-    if name.tag.is_some() || name.digest.is_some() {
-        clerk.note(node, "a repository has no tag and no digest; use ref for one artifact");
-        return None;
-    }
-    Some(name.repository)
-}
-
-fn tag_wish(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<TagWish> {
-    let mut wish = TagWish { semver: form.text("semver"), ..TagWish::default() };
-    for text in clerk.texts(form.get("tags")) {
-        if text.contains(['*', '?', '[', '{']) {
-            wish.patterns.push(text);
-        } else {
-            match text.parse() {
-                Ok(tag) => wish.names.push(tag),
-                Err(error) => clerk.note(node, format!("tags: {error}")),
-            }
-        }
-    }
-    if let Some(newest) = form.get("newest") {
-        wish.newest = clerk.parsed(newest);
-        if wish.newest == Some(0) {
-            clerk.note(newest, "newest is at least 1");
-        }
-    }
-    if wish == TagWish::default() {
-        clerk.note(node, "a repository needs tags, semver or newest; tags: \"*\" means all");
-        return None;
-    }
-    Some(wish)
-}
-
-fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
-    let form = clerk.form(node, BLUEPRINTS)?;
-    let (catalogue, artifact) = (form.need_text("catalogue"), form.need_text("artifact"));
-    if let Some(template) = &artifact {
-        check_template(clerk, node, template);
-    }
-    let all = match form.get("all") {
-        Some(node) => clerk.word(node, &[("true", All::Every), ("listed", All::Listed), ("false", All::None)])?,
-        None => All::None,
-    };
-    let roots = clerk.list(form.get("roots"), |node| root(clerk, node));
-    if form.get("roots").is_none() && all == All::None {
-        clerk.note(node, "roots or all is expected: which Blueprints are wanted?");
-    }
-    let conditional = form.get("conditional");
-    let exclude = conditional.map(|node| clerk.word(node, &[("include", false), ("exclude", true)]));
-    Some(BlueprintSource {
-        line: node.line,
-        catalogue: catalogue?,
-        artifact: artifact?,
-        roots,
-        all,
-        exclude_conditional: exclude.unwrap_or(Some(false))?,
-    })
-}
-
-fn check_template(clerk: &Clerk<'_>, node: &Node, template: &str) {
-    let sample = template.replace("{chart}", "c").replace("{version}", "1.0.0");
-    let sample = sample.strip_prefix("oci://").unwrap_or(&sample);
-    if !template.contains("{chart}") || !template.contains("{version}") {
-        clerk.note(node, format!("artifact {template:?} needs both {{chart}} and {{version}}"));
-    } else if let Err(error) = sample.parse::<ImageRef>() {
-        clerk.note(node, format!("artifact {template:?}: {error}"));
-    }
-}
-
-fn root(clerk: &Clerk<'_>, node: &Node) -> Option<Root> {
-    if node.text().is_some() {
-        return Some(Root { line: node.line, blueprint: clerk.text(node)?, version: None });
-    }
-    let form = clerk.form(node, ROOT)?;
-    Some(Root { line: node.line, blueprint: form.need_text("blueprint")?, version: form.text("version") })
-}
-
-fn extra_image(clerk: &Clerk<'_>, node: &Node) -> Option<ExtraImage> {
-    if node.text().is_some() {
-        return Some(ExtraImage { line: node.line, reference: reference(clerk, node)?, needed_by: None });
-    }
-    let form = clerk.form(node, EXTRA_IMAGE)?;
-    let reference = form.need("ref").and_then(|node| reference(clerk, node));
-    Some(ExtraImage { line: node.line, reference: reference?, needed_by: form.text("for") })
-}
-
-fn platforms(clerk: &Clerk<'_>, node: &Node) -> Option<Platforms> {
-    if node.text().is_some() {
-        return Some(Platforms { default: platform_rule(clerk, node)?, exceptions: Vec::new() });
-    }
-    let form = clerk.form(node, PLATFORMS)?;
-    let default = platform_fields(clerk, node, &form)?;
-    let exceptions = clerk.list(form.get("exceptions"), |node| {
-        let form = clerk.form(node, EXCEPTION)?;
-        let pattern = form.need_text("match");
-        let rule = platform_fields(clerk, node, &form)?;
-        Some(PlatformException { line: node.line, pattern: pattern?, rule })
-    });
-    Some(Platforms { default, exceptions })
-}
-
-/// Reads `all`, or a mapping of `only` and `digest`.
-fn platform_rule(clerk: &Clerk<'_>, node: &Node) -> Option<PlatformRule> {
-    if node.text().is_some() {
-        return clerk.word(node, &[("all", ())]).map(|()| PlatformRule::All);
-    }
-    let form = clerk.form(node, PLATFORM_RULE)?;
-    form.need("only")?;
-    platform_fields(clerk, node, &form)
-}
-
-/// Reads `only` and `digest`; without `only` everything is kept.
-fn platform_fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<PlatformRule> {
-    let Some(only) = form.get("only") else {
-        if let Some(digest) = form.get("digest") {
-            clerk.note(digest, "digest says what happens when platforms are left out; only is missing");
-        }
-        return Some(PlatformRule::All);
-    };
-    let texts = clerk.texts(Some(only));
-    let mut platforms: Vec<Platform> = texts.iter().filter_map(|text| Platform::parse(text)).collect();
-    if platforms.len() < texts.len() || platforms.is_empty() {
-        clerk.note(only, "platforms are written os/architecture or os/architecture/variant: linux/amd64");
-        return None;
-    }
-    platforms.sort();
-    platforms.dedup();
-    let Some(digest) = form.get("digest") else {
-        let why = "digest is missing: an index that is cut down gets another digest; say single (the one platform's \
-                   own manifest) or rewrite (a smaller index)";
-        clerk.note(node, why);
-        return None;
-    };
-    let digest = clerk.word(digest, &[("single", SubsetDigest::Single), ("rewrite", SubsetDigest::Rewrite)])?;
-    if digest == SubsetDigest::Single && platforms.len() > 1 {
-        clerk.note(only, "digest: single keeps one platform; name one, or say rewrite");
-        return None;
-    }
-    Some(PlatformRule::Only { platforms, digest })
-}
-
-fn destination(clerk: &Clerk<'_>, node: &Node) -> Option<DestinationRule> {
-    let form = clerk.form(node, DESTINATION)?;
-    let scope = match (form.get("match"), form.get("host")) {
-        (Some(pattern), None) => clerk.text(pattern).map(Scope::Pattern),
-        (None, Some(host)) => {
-            checked(clerk, host, |text| check_host(text).map_err(|(_, why)| why.to_owned())).map(Scope::Host)
-        }
-        _ => {
-            clerk.note(node, "exactly one of match and host is expected");
-            None
-        }
-    };
-    let path = |name| form.get(name).map(|node| checked(clerk, node, check_path));
-    let (project, prefix, strip) = (path("project"), path("prefix"), path("strip"));
-    if let Some(Some(project)) = &project
-        && project.contains('/')
-    {
-        clerk.note(node, format!("project {project:?} is one part; further parts are the prefix"));
-    }
-    if project.is_none() && prefix.is_none() && strip.is_none() {
-        clerk.note(node, "the rule changes nothing: project, prefix or strip is expected");
-    }
-    Some(DestinationRule {
-        line: node.line,
-        scope: scope?,
-        project: project.flatten(),
-        prefix: prefix.flatten(),
-        strip: strip.flatten(),
-    })
-}
-
-fn checked(clerk: &Clerk<'_>, node: &Node, check: impl Fn(&str) -> Result<(), String>) -> Option<String> {
-    let text = clerk.text(node)?;
-    match check(&text) {
-        Ok(()) => Some(text),
-        Err(why) => {
-            clerk.note(node, format!("{text:?}: {why}"));
-            None
-        }
-    }
-}
-
-fn check_path(text: &str) -> Result<(), String> {
-    Repository::new("h.example", text).map(drop).map_err(|error| error.why)
-}
-
-fn substitution(clerk: &Clerk<'_>, node: &Node) -> Option<Substitution> {
-    let form = clerk.form(node, SUBSTITUTION)?;
-    let [from, to] = ["from", "to"].map(|name| form.need(name).and_then(|node| place(clerk, node)));
-    Some(Substitution { line: node.line, from: from?, to: to? })
-}
-
-/// Reads a host, or a host with a path, as written: `docker.io/press` is all of that organisation here, not the
-/// official image `press`. A name without a host is a repository.
-fn place(clerk: &Clerk<'_>, node: &Node) -> Option<String> {
-    let check = |text: &str| match text.split_once('/') {
-        Some((host, path)) => Repository::new(host, path).map(drop).map_err(|error| error.to_string()),
-        None => check_host(text).map_err(|(_, why)| why.to_owned()),
-    };
-    match node.text() {
-        Some(text) if begins_with_host(text) => checked(clerk, node, check),
-        _ => repository(clerk, node).map(|repository| repository.to_string()),
-    }
-}
-
-fn begins_with_host(text: &str) -> bool {
-    let (first, more) = text.split_once('/').map_or((text, false), |(first, _)| (first, true));
-    let name = first.rsplit_once(':').map_or(first, |(name, _)| name);
-    name.contains('.') || name == "localhost" || (more && first.contains(':'))
-}
-
-fn ignore(clerk: &Clerk<'_>, node: &Node) -> Option<IgnoreRule> {
-    let form = clerk.form(node, IGNORE)?;
-    let what = match (form.text("ref"), form.text("match")) {
-        (Some(text), None) => Some(Ignored::Text(text)),
-        (None, Some(pattern)) => Some(Ignored::Pattern(pattern)),
-        _ => {
-            clerk.note(node, "exactly one of ref and match is expected");
-            None
-        }
-    };
-    let reason = form.need_text("reason");
-    Some(IgnoreRule { line: node.line, what: what?, reason: reason? })
-}
-
 #[cfg(test)]
 mod tests {
+    use super::read::*;
     use super::*;
     use proptest::prelude::*;
 
