@@ -6,6 +6,7 @@
 use super::alone;
 use super::blob_check::{BlobCheck, Ledger};
 use super::compress::Unpacker;
+use super::countersign::{self, Countersignature};
 use super::feed::{Feed, Input};
 use super::frames::Framed;
 use super::inventory::InventoryRecord;
@@ -36,6 +37,8 @@ pub struct Checked {
     pub statement: Option<Vec<u8>>,
     /// Envelope, where there is one.
     pub envelope: Option<Vec<u8>>,
+    /// Countersignatures that are whole and about this bundle.
+    pub countersignatures: Vec<Countersignature>,
     /// Papers, where they match the statement.
     pub papers: Option<Papers>,
     /// All blobs, where papers could be read.
@@ -58,12 +61,17 @@ pub fn check(input: Input, threads: usize, moved: Moved<'_>) -> Checked {
     let mut checked = Checked::default();
     let threads = threads.max(1);
     match input {
-        Input::Stream(stream) => {
-            let run = Run { ledger: &ledger, moved, threads, files: &BTreeMap::new() };
-            run.whole(Feed::stream(stream), &mut checked);
-        }
+        Input::Stream(stream) => match countersign::from_stream(stream) {
+            Ok((found, stream)) => {
+                checked.countersignatures = found;
+                let run = Run { ledger: &ledger, moved, threads, files: &BTreeMap::new() };
+                run.whole(Feed::stream(stream), &mut checked);
+            }
+            Err(error) => ledger.find(&error),
+        },
         Input::Files(files) => {
-            let Survey { volumes, problems } = volumes::survey(&files);
+            let Survey { volumes, countersignatures, problems } = volumes::survey(&files);
+            checked.countersignatures = countersignatures;
             problems.iter().for_each(|problem| ledger.find(problem));
             let run = Run { ledger: &ledger, moved, threads, files: &volumes };
             let together: Vec<PathBuf> =
@@ -133,7 +141,8 @@ impl Run<'_> {
     }
 
     fn head(&self, feed: Feed, checked: &mut Checked) -> Result<BundleReader, ReadError> {
-        let mut reader = BundleReader::start(feed)?;
+        let mut reader = BundleReader::start(feed, std::mem::take(&mut checked.countersignatures))?;
+        checked.countersignatures = reader.countersignatures().to_vec();
         checked.statement = Some(reader.statement().to_vec());
         checked.envelope = reader.envelope().map(<[u8]>::to_vec);
         checked.bundle_id = Some(reader.bundle_id().clone());

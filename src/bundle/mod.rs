@@ -14,6 +14,7 @@ mod assembly;
 mod blob_check;
 mod check;
 mod compress;
+mod countersign;
 mod disk;
 mod feed;
 mod fetch;
@@ -47,6 +48,7 @@ mod writer;
 
 pub use access::OpenBundle;
 pub use check::{Checked, check};
+pub use countersign::{Countersignature, Countersigning, carried_report, name_beside, write_countersignature};
 pub use feed::Input;
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;

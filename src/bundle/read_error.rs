@@ -1,10 +1,10 @@
 //! Why a bundle is not read, always with the place. Every variant belongs to one [`ReadClass`].
 
 use super::header::{HeaderFlaw, LENGTH as HEADER};
-use crate::model::Finding;
 use crate::model::digest::hex;
 use crate::model::evidence::FindingClass;
 use crate::model::fault::printable;
+use crate::model::{Digest, Finding};
 use std::fmt;
 use std::io;
 
@@ -94,6 +94,26 @@ pub enum ReadError {
         expected: Box<SetName>,
         /// Bundle and cut that it belongs to.
         found: Box<SetName>,
+    },
+    /// A countersignature is about another bundle.
+    #[error("{place} countersigns bundle {}, and this is bundle {}", found.short(), expected.short())]
+    OtherBundle {
+        /// Which.
+        place: String,
+        /// Bundle that is read.
+        expected: Box<Digest>,
+        /// Bundle that it is about.
+        found: Box<Digest>,
+    },
+    /// More countersignatures than are read.
+    #[error("{place}: {found} countersignatures, the limit is {limit}")]
+    Many {
+        /// The first of them.
+        place: String,
+        /// How many.
+        found: usize,
+        /// Limit.
+        limit: usize,
     },
     /// Two files are the same volume.
     #[error("volume {number} is there twice: {first} and {second}")]
@@ -195,11 +215,13 @@ impl ReadError {
     pub fn class(&self) -> ReadClass {
         match self {
             Self::NoVolumes { .. } | Self::NoBundle { .. } | Self::Later { .. } => ReadClass::Format,
-            Self::Missing { .. } | Self::Foreign { .. } | Self::Duplicate { .. } | Self::Order { .. } => {
-                ReadClass::Media
-            }
+            Self::Missing { .. }
+            | Self::Foreign { .. }
+            | Self::OtherBundle { .. }
+            | Self::Duplicate { .. }
+            | Self::Order { .. } => ReadClass::Media,
             Self::Damaged { .. } => ReadClass::Integrity,
-            Self::TooLarge { .. } => ReadClass::Limit,
+            Self::TooLarge { .. } | Self::Many { .. } => ReadClass::Limit,
             Self::Io { .. } => ReadClass::Io,
         }
     }
@@ -218,6 +240,8 @@ impl ReadError {
             Self::NoVolumes { place }
             | Self::NoBundle { place }
             | Self::Foreign { place, .. }
+            | Self::OtherBundle { place, .. }
+            | Self::Many { place, .. }
             | Self::Order { place, .. }
             | Self::TooLarge { place, .. } => (place.clone(), self.to_string()),
             Self::Duplicate { second, .. } => (second.clone(), self.to_string()),
@@ -229,6 +253,8 @@ impl ReadError {
         match self {
             Self::Missing { .. } => "bring the missing volumes to the others, or name their folder too",
             Self::Foreign { .. } => "take the volume away, or name only the volumes of one bundle",
+            Self::OtherBundle { .. } => "take the file away; it belongs beside the bundle that it is about",
+            Self::Many { .. } => "take away those that nobody asks for",
             Self::Duplicate { .. } => "take one of the two away",
             Self::Order { .. } => "give the volumes in the order of their numbers",
             Self::Damaged { .. } => "copy this volume again from where it was written; the others need not be copied",

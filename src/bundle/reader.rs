@@ -4,6 +4,7 @@
 //! after all of the blob matched its digest.
 
 use super::compress::Unpacker;
+use super::countersign::{self, Countersignature};
 use super::feed::{Feed, Input};
 use super::frames::{Framed, damaged};
 use super::head::{self, Head};
@@ -50,6 +51,7 @@ pub struct BundleReader {
     unpacker: Unpacker,
     head: Head,
     papers: Option<Papers>,
+    countersignatures: Vec<Countersignature>,
     /// Digests of the frames of this volume.
     digests: Vec<[u8; 32]>,
     blob: Option<OpenBlob>,
@@ -69,31 +71,39 @@ impl BundleReader {
     /// Of files, all headers are read first: volumes that are missing, foreign or doubled are an error before
     /// anything else is. Nothing is known to be authentic until the caller has judged [`Self::statement`].
     pub fn open(input: Input) -> Result<Self, ReadError> {
-        let feed = match input {
-            Input::Stream(stream) => Feed::stream(stream),
+        let (feed, found) = match input {
+            Input::Stream(stream) => {
+                let (found, stream) = countersign::from_stream(stream)?;
+                (Feed::stream(stream), found)
+            }
             Input::Files(files) => {
                 let survey = volumes::survey(&files);
                 if let Some(problem) = survey.problems.into_iter().next() {
                     return Err(problem);
                 }
-                Feed::files(survey.volumes.into_values().collect())
+                (Feed::files(survey.volumes.into_values().collect()), survey.countersignatures)
             }
         };
-        Self::start(feed)
+        Self::start(feed, found)
     }
 
-    /// Reads the head from a feed up to the envelope.
-    pub(super) fn start(feed: Feed) -> Result<Self, ReadError> {
+    /// Reads the head from a feed up to the envelope; `countersignatures` must be about the bundle that is found.
+    pub(super) fn start(feed: Feed, countersignatures: Vec<Countersignature>) -> Result<Self, ReadError> {
         let unpacker = Unpacker::new().map_err(broken_decoder)?;
         let mut reader = Self {
             walk: Walk::start(feed)?,
             unpacker,
             head: Head::default(),
             papers: None,
+            countersignatures,
             digests: Vec::new(),
             blob: None,
             summary: None,
         };
+        let problems = countersign::belong(&reader.countersignatures, &reader.walk.volumes.header.bundle_id);
+        if let Some(problem) = problems.into_iter().next() {
+            return Err(problem);
+        }
         for number in 0..4 {
             reader.head_document(number)?;
         }
@@ -115,6 +125,12 @@ impl BundleReader {
     /// Returns the envelope over the statement, where there is one.
     pub fn envelope(&self) -> Option<&[u8]> {
         self.head.envelope()
+    }
+
+    /// Returns the countersignatures that came with the volumes. They are whole and about this bundle; by whom they
+    /// are is the caller's to judge.
+    pub fn countersignatures(&self) -> &[Countersignature] {
+        &self.countersignatures
     }
 
     /// Returns the digest of the statement.

@@ -1,9 +1,11 @@
 //! Finds the volumes of a bundle: by what their headers say, never by their names or order.
 
+use super::countersign::{self, Countersignature};
 use super::header::{LENGTH as HEADER, VolumeHeader};
 use super::read_error::{ReadError, SetName, refused};
 use super::tables::Volume;
 use super::trailer::{FOOTER, Footer};
+use crate::model::limits;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read};
@@ -62,6 +64,8 @@ fn matches(pattern: &str, name: &str) -> bool {
 pub(super) struct Survey {
     /// Volumes by number.
     pub volumes: BTreeMap<u32, PathBuf>,
+    /// Countersignatures, in the order of the files.
+    pub countersignatures: Vec<Countersignature>,
     /// What is wrong; what says most comes first.
     pub problems: Vec<ReadError>,
 }
@@ -70,9 +74,14 @@ pub(super) struct Survey {
 pub(super) fn survey(files: &[PathBuf]) -> Survey {
     let mut problems = Vec::new();
     let mut good: Vec<(&PathBuf, VolumeHeader)> = Vec::new();
+    let mut countersignatures = Vec::new();
     for path in files {
-        match header_of(path) {
-            Ok(header) => good.push((path, header)),
+        match countersign::read(path) {
+            Ok(Some(found)) => countersignatures.push(found),
+            Ok(None) => match header_of(path) {
+                Ok(header) => good.push((path, header)),
+                Err(error) => problems.push(error),
+            },
             Err(error) => problems.push(error),
         }
     }
@@ -104,14 +113,24 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
             first.clone_from(path);
         }
     }
-    if most.is_some() {
-        problems.extend(absent(&volumes, total, files));
-    } else if files.is_empty() {
-        problems.push(ReadError::NoVolumes { place: "an empty list of files".to_owned() });
+    match most {
+        Some(set) => {
+            problems.extend(absent(&volumes, total, files));
+            problems.extend(countersign::belong(&countersignatures, &set.bundle));
+            countersignatures.retain(|found| *found.bundle.value() == set.bundle);
+            countersignatures.truncate(limits::COUNTERSIGNATURES);
+        }
+        None if problems.is_empty() => problems.push(ReadError::NoVolumes { place: listing(files) }),
+        None => {}
     }
     // A file that cannot be used is often the very volume that is missing then, and says more.
     problems.sort_by_key(|problem| matches!(problem, ReadError::Missing { .. }));
-    Survey { volumes, problems }
+    Survey { volumes, countersignatures, problems }
+}
+
+fn listing(files: &[PathBuf]) -> String {
+    let names: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+    if names.is_empty() { "an empty list of files".to_owned() } else { names.join(", ") }
 }
 
 fn absent(volumes: &BTreeMap<u32, PathBuf>, total: Option<u32>, files: &[PathBuf]) -> Option<ReadError> {

@@ -2,7 +2,7 @@
 
 use crate::bundle::{ReadClass, ReadError, WriteError};
 use crate::document::PaperError;
-use crate::flow::{FlowError, ItemFault};
+use crate::flow::{AUTHORS_HINT, FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
@@ -104,7 +104,7 @@ pub fn code(error: &FlowError) -> u8 {
         FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),
         FlowError::Destination(item) => fault_code(&item.fault, DESTINATION),
         FlowError::Content { .. } | FlowError::Incomplete { .. } => DAMAGED,
-        FlowError::Refused(_) | FlowError::Unauthentic(_) => REFUSED,
+        FlowError::Refused(_) | FlowError::Unauthentic(_) | FlowError::UnacceptedPaper { .. } => REFUSED,
         FlowError::Write(error) => write_code(error),
         FlowError::Read(error) => read_code(error),
         FlowError::Preflight(_) => DESTINATION,
@@ -161,10 +161,7 @@ fn hints(error: &FlowError) -> Vec<String> {
     let mut hints: Vec<String> = match error {
         FlowError::Refused(refusals) => refusals.iter().map(|refusal| refusal.hint.clone()).collect(),
         FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
-        FlowError::Unauthentic(_) => vec![
-            "give the author's public key with --bundle-key, or accept this one bundle with --allow-unsigned-bundle"
-                .to_owned(),
-        ],
+        FlowError::Unauthentic(_) => vec![AUTHORS_HINT.to_owned()],
         FlowError::Read(error) => vec![error.finding().hint],
         FlowError::Write(WriteError::Disk { source, .. }) if wrong_place(source) => {
             vec!["name a folder with -o that is there and may be written".to_owned()]

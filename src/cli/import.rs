@@ -1,12 +1,14 @@
 //! `airlift import`
 
+use super::authoring::Authoring;
 use super::clock;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
-use super::judging::{Authoring, Judging, medium};
+use super::judging::{Judging, medium};
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
+use super::signing::Signing;
 use crate::flow::{Context, ImportRequest, import};
 use std::path::PathBuf;
 
@@ -21,6 +23,8 @@ pub struct Arguments {
     #[command(flatten)]
     receiving: Receiving,
     #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
     authoring: Authoring,
     #[command(flatten)]
     judging: Judging,
@@ -33,8 +37,9 @@ pub struct Arguments {
 
 /// Imports.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
-    let authors = arguments.authoring.authors()?;
+    let authors = arguments.authoring.authors(&arguments.judging)?;
     let judge = arguments.judging.judge_if_asked()?;
+    let keys = arguments.signing.keys(environment)?;
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
@@ -47,6 +52,6 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         now: &clock::now,
     };
     let imported = import(request, place.destination(), &context)?;
-    report(imported, &arguments.receiving, arguments.output, output)?;
+    report(imported, (&arguments.receiving, &keys), arguments.output, output)?;
     Ok(DONE)
 }

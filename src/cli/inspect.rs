@@ -1,5 +1,6 @@
 //! `airlift inspect`
 
+use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::medium;
@@ -7,8 +8,9 @@ use super::output::{Form, Output};
 use crate::bundle::Input;
 use crate::document::evidence::ArtifactEvidence;
 use crate::document::lock::LockedArtifact;
-use crate::flow::{Authors, Medium, Opened, open_bundle};
+use crate::flow::{Medium, Opened, open_bundle};
 use crate::model::{Digest, Verdict};
+use crate::trust::Authors;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -54,12 +56,12 @@ struct Line<'a> {
 }
 
 /// Inspects.
-pub fn run(arguments: Arguments, output: &Output) -> Result<u8, CliError> {
+pub fn run(arguments: Arguments, _: &Environment, output: &Output) -> Result<u8, CliError> {
     let (input, files) = match medium(&arguments.bundle)? {
         Medium::Files(files) => (Input::Files(files.clone()), files),
         Medium::Stream(stream) => (Input::Stream(stream), Vec::new()),
     };
-    let opened = open_bundle(input, &Authors { keys: Vec::new(), allow_unsigned: true })?;
+    let opened = open_bundle(input, &Authors::anyone())?;
     let contents = contents(&opened, files);
     match arguments.output {
         Form::Json => output.json(&contents),

@@ -1,11 +1,12 @@
-//! Arguments that say whose signatures count, and the judge made from them.
+//! Arguments that say whose signatures over artifacts count, and the judge made from them.
 
 use super::clock;
-use super::environment::Environment;
 use super::error::CliError;
+use crate::document::countersignature::PolicyReference;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
-use crate::flow::{Authors, FlowError, read_paper};
-use crate::trust::{Judge, PublicKey, SigningKey};
+use crate::flow::{FlowError, read_paper};
+use crate::model::Digest;
+use crate::trust::{Judge, PublicKey};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -62,6 +63,11 @@ impl Judging {
 
     /// Returns a judge where anything was said about signatures.
     pub fn judge_if_asked(&self) -> Result<Option<Judge>, CliError> {
+        Ok(self.named_judge()?.map(|(_, judge)| judge))
+    }
+
+    /// Returns a judge with name and digest of its policy, where anything was said about signatures.
+    pub fn named_judge(&self) -> Result<Option<(PolicyReference, Judge)>, CliError> {
         let short = &self.short;
         let keyless = &short.keyless;
         let said = self.policy.is_some()
@@ -69,7 +75,19 @@ impl Judging {
             || !short.allow_unsigned.is_empty()
             || keyless.certificate_identity.is_some()
             || keyless.certificate_identity_regexp.is_some();
-        said.then(|| self.judge().map(|(_, judge)| judge)).transpose()
+        if !said {
+            return Ok(None);
+        }
+        let (text, judge) = self.judge()?;
+        let name = self.policy.as_ref().and_then(|path| path.file_name());
+        let name = name.map_or_else(|| "flags".to_owned(), |name| name.to_string_lossy().into_owned());
+        Ok(Some((PolicyReference { name, digest: Digest::of(text.as_bytes()) }, judge)))
+    }
+
+    /// Returns the policy file with the folder that its files are looked up in, where one was named.
+    pub fn policy_file(&self) -> Result<Option<(Policy, PathBuf)>, CliError> {
+        let read = |path: &PathBuf| Ok((read_policy(path)?, path.parent().map(Path::to_owned).unwrap_or_default()));
+        self.policy.as_ref().map(read).transpose()
     }
 
     fn flags(&self) -> Result<Flags, CliError> {
@@ -99,45 +117,24 @@ pub fn text(path: &Path) -> Result<String, CliError> {
     String::from_utf8(read_paper(path)?).map_err(|_| CliError::usage(format!("{} is not UTF-8", path.display())))
 }
 
+/// Reads public keys that a person named.
+pub fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, CliError> {
+    let read = |path: &PathBuf| {
+        PublicKey::from_pem(text(path)?.as_bytes()).map_err(|e| CliError::usage(format!("{}: {e}", path.display())))
+    };
+    paths.iter().map(read).collect()
+}
+
 /// Makes a judge; files that the policy names are looked up beside it.
 pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
-    let mut load = |name: &str| {
-        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-        read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
-    };
+    let mut load = |name: &str| load(base, name);
     Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
 }
 
-/// Whose signature over a bundle is accepted.
-#[derive(clap::Args)]
-pub struct Authoring {
-    /// Public key (PEM) of an author whose bundles are accepted; repeatable
-    #[arg(long = "bundle-key", value_name = "PUB")]
-    bundle_keys: Vec<PathBuf>,
-    /// Take a bundle that has no acceptable signature
-    #[arg(long)]
-    allow_unsigned_bundle: bool,
-}
-
-impl Authoring {
-    /// Returns the accepted authors.
-    pub fn authors(&self) -> Result<Authors, CliError> {
-        let read = |path: &PathBuf| {
-            PublicKey::from_pem(text(path)?.as_bytes())
-                .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
-        };
-        Ok(Authors {
-            keys: self.bundle_keys.iter().map(read).collect::<Result<_, _>>()?,
-            allow_unsigned: self.allow_unsigned_bundle,
-        })
-    }
-}
-
-/// Reads a private key; a password is asked for in the environment only.
-pub fn signing_key(path: &Path, environment: &Environment) -> Result<SigningKey, CliError> {
-    let password = environment.get("AIRLIFT_KEY_PASSWORD").or_else(|| environment.get("COSIGN_PASSWORD"));
-    SigningKey::from_pem(text(path)?.as_bytes(), password.map(str::as_bytes))
-        .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
+/// Reads a file that a policy names, beside that policy.
+pub fn load(base: Option<&Path>, name: &str) -> io::Result<Vec<u8>> {
+    let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
+    read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
 }
 
 /// Opens what `-` or a list of volumes, folders and globs stands for.

@@ -2,6 +2,7 @@
 //!
 //! The only room that speaks to people. Below it nothing prints, and nothing reads the environment or the clock.
 
+mod authoring;
 mod clock;
 mod connect;
 mod environment;
@@ -10,14 +11,19 @@ mod human;
 mod judging;
 mod output;
 mod progress;
+mod prompt;
 mod receiving;
+mod reporting;
+mod signing;
 mod wanting;
 
+mod countersign;
 mod demo;
 mod import;
 mod inspect;
 mod keygen;
 mod pack;
+mod receipt;
 mod resolve;
 mod sync;
 mod verify;
@@ -73,10 +79,17 @@ enum Command {
     Pack(pack::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
+    Countersign(countersign::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Receipt(receipt::Arguments),
     Keygen(keygen::Arguments),
     Demo(demo::Arguments),
+}
+
+/// Returns how many processors there are to work with.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
 /// Runs the command line `arguments` and returns the exit number, as `error` lists them.
@@ -94,10 +107,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Resolve(arguments) => resolve::run(arguments, &environment, &output),
         Command::Why(arguments) => why::run(arguments, &output),
         Command::Pack(arguments) => pack::run(arguments, &environment, &output),
-        Command::Inspect(arguments) => inspect::run(arguments, &output),
+        Command::Inspect(arguments) => inspect::run(arguments, &environment, &output),
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
+        Command::Countersign(arguments) => countersign::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Receipt(arguments) => receipt::run(arguments, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

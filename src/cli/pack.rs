@@ -4,8 +4,9 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
-use super::judging::{Judging, signing_key};
+use super::judging::Judging;
 use super::output::Output;
+use super::signing::Signing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
 use crate::flow::{Context, PackRequest, Packed, Remembering, Update, look_up, pack, pack_stream};
@@ -26,10 +27,8 @@ pub struct Arguments {
     /// Largest size of a volume: 64MiB, 4GB, …
     #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
     volume_size: Option<u64>,
-    /// Private key (PEM) that signs the bundle: of `airlift keygen`, or an encrypted one of cosign with its password in
-    /// AIRLIFT_KEY_PASSWORD or COSIGN_PASSWORD
-    #[arg(long, value_name = "KEY")]
-    sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     #[command(flatten)]
     judging: Judging,
     #[command(flatten)]
@@ -40,7 +39,7 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     let wanted = arguments.wanting.meant()?;
     let (policy, judge) = arguments.judging.judge()?;
-    let key = arguments.sign_key.as_deref().map(|path| signing_key(path, environment)).transpose()?;
+    let keys = arguments.signing.keys(environment)?;
     let remote = arguments.connecting.remote(environment)?;
     let source = Remembering::new(&remote);
     let progress = output.progress();
@@ -48,14 +47,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let lookup = look_up(&wanted, None, Update::Nothing, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, key: key.as_ref(), options };
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
     let packed = if arguments.output.as_os_str() == "-" {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {
         pack(request, &source, &arguments.output, &context)?
     };
     output.findings(&packed.warnings);
-    show(&packed, key.is_some(), arguments.output.as_os_str() == "-", output);
+    show(&packed, !keys.is_empty(), arguments.output.as_os_str() == "-", output);
     Ok(DONE)
 }
 

@@ -6,10 +6,11 @@ use super::error::{CliError, DESTINATION, PARTLY};
 use super::human;
 use super::output::{Form, Output};
 use crate::document::receipt::{Arrival, Outcome, Receipt};
-use crate::flow::{DeliveryPlan, Imported, Mode, Prefix, check_publishable, publish};
+use crate::flow::{DeliveryPlan, Imported, Mode, Prefix, check_publishable, publish_signed};
 use crate::model::port::Destination;
 use crate::registry::Remote;
 use crate::store::{LayoutFolder, OpenError};
+use crate::trust::{RECEIPT_STATEMENT, SigningKey};
 use std::path::{Path, PathBuf};
 
 /// Where a delivery goes, and what is written about it.
@@ -24,7 +25,7 @@ pub struct Receiving {
     /// Print the plan and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// Write the receipt to this file
+    /// Write the receipt to this file; with --sign-key its signature stands beside it, with .sig behind the name
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
 }
@@ -96,7 +97,12 @@ fn open_folder(path: &Path) -> Result<LayoutFolder, CliError> {
 }
 
 /// Shows what came of a delivery, writes the receipt, and fails where the run failed.
-pub fn report(imported: Imported, receiving: &Receiving, form: Form, output: &Output) -> Result<(), CliError> {
+pub fn report(
+    imported: Imported,
+    (receiving, keys): (&Receiving, &[SigningKey]),
+    form: Form,
+    output: &Output,
+) -> Result<(), CliError> {
     output.findings(&imported.findings);
     let Some(receipt) = &imported.receipt else {
         match form {
@@ -105,7 +111,8 @@ pub fn report(imported: Imported, receiving: &Receiving, form: Form, output: &Ou
         }
         return Ok(());
     };
-    let written = receiving.receipt.as_ref().map_or(Ok(()), |path| publish(path, &receipt.to_bytes()));
+    let publish = |path: &PathBuf| publish_signed(path, &receipt.to_bytes(), RECEIPT_STATEMENT, keys);
+    let written = receiving.receipt.as_ref().map_or(Ok(()), publish);
     match form {
         Form::Json => output.json(receipt),
         Form::Table => show(receipt, output),

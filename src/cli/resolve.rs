@@ -5,8 +5,10 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::output::{Form, Output};
+use super::signing::Signing;
 use crate::document::lock::Lock;
-use crate::flow::{Context, Update, Wanted, look_up, publish, read_paper};
+use crate::flow::{Context, Update, Wanted, look_up, publish_signed, read_paper};
+use crate::trust::LOCK_STATEMENT;
 use std::path::PathBuf;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
@@ -17,7 +19,7 @@ pub struct Arguments {
     /// Mirror file
     #[arg(short, long, value_name = "MIRROR.YAML")]
     file: PathBuf,
-    /// Lock that is written
+    /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
     /// Move all pins, or only those whose source has this text in it; repeatable
@@ -26,6 +28,8 @@ pub struct Arguments {
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
+    #[command(flatten)]
+    signing: Signing,
     #[command(flatten)]
     connecting: Connecting,
 }
@@ -41,12 +45,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         names if names.iter().any(String::is_empty) => Update::Everything,
         names => Update::Named(names.to_vec()),
     };
+    let keys = arguments.signing.keys(environment)?;
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
     let lock = &lookup.resolved.lock;
-    publish(&arguments.lock, &lock.to_bytes())?;
+    publish_signed(&arguments.lock, &lock.to_bytes(), LOCK_STATEMENT, &keys)?;
     output.findings(&lookup.findings);
     match arguments.output {
         Form::Json => output.json(lock),

@@ -7,6 +7,7 @@ use super::error::{CliError, DONE};
 use super::judging::Judging;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
+use super::signing::Signing;
 use super::wanting::Wanting;
 use crate::flow::{Context, Remembering, SyncRequest, Update, look_up, sync, take_guard};
 use std::path::PathBuf;
@@ -20,6 +21,8 @@ pub struct Arguments {
     wanting: Wanting,
     #[command(flatten)]
     receiving: Receiving,
+    #[command(flatten)]
+    signing: Signing,
     #[command(flatten)]
     judging: Judging,
     #[command(flatten)]
@@ -38,6 +41,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let _guard = arguments.lock_file.as_deref().map(|path| take_guard(path, &who())).transpose()?;
     let wanted = arguments.wanting.meant()?;
     let (_, judge) = arguments.judging.judge()?;
+    let keys = arguments.signing.keys(environment)?;
     let remote = arguments.connecting.remote(environment)?;
     let source = Remembering::new(&remote);
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
@@ -53,6 +57,6 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         now: &clock::now,
     };
     let synced = sync(request, &source, place.destination(), &context)?;
-    report(synced, &arguments.receiving, arguments.output, output)?;
+    report(synced, (&arguments.receiving, &keys), arguments.output, output)?;
     Ok(DONE)
 }

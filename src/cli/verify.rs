@@ -1,9 +1,10 @@
 //! `airlift verify`
 
+use super::authoring::Authoring;
 use super::environment::Environment;
 use super::error::{CliError, findings_code};
 use super::human;
-use super::judging::{Authoring, Judging, medium};
+use super::judging::{Judging, medium};
 use super::output::{Form, Output};
 use crate::flow::{Context, Verified, VerifyRequest, verify};
 use std::path::PathBuf;
@@ -31,10 +32,9 @@ pub struct Arguments {
 /// Verifies.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     let judge = arguments.judging.judge_if_asked()?;
-    let authors = arguments.authoring.authors()?;
+    let authors = arguments.authoring.authors(&arguments.judging)?;
     let progress = output.progress();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = arguments.concurrency.unwrap_or(cores);
+    let threads = arguments.concurrency.unwrap_or_else(super::cores);
     let context = Context { events: &progress, threads, stop: &environment.stop };
     let request = VerifyRequest { from: medium(&arguments.bundle)?, authors: &authors, judge: judge.as_ref() };
     let verified = verify(request, &context)?;

@@ -1,6 +1,7 @@
 //! Arguments that name what is wanted: references, a mirror file, or a lock.
 
 use super::error::CliError;
+use super::judging::public_keys;
 use crate::discover::PlatformRule;
 use crate::document::lock::SubsetDigest;
 use crate::flow::Wanted;
@@ -19,6 +20,9 @@ pub struct Wanting {
     /// Lock that pins what is wanted
     #[arg(long, value_name = "AIRLIFT.LOCK")]
     lock: Option<PathBuf>,
+    /// Public key (PEM), one of which must have signed the lock (`resolve --sign-key`); repeatable
+    #[arg(long = "lock-key", value_name = "PUB", requires = "lock")]
+    lock_keys: Vec<PathBuf>,
     /// Keep only this platform of an index (os/arch[/variant]); repeatable. One platform: its image takes the place of the
     /// index. Several: a new index is written, which has a digest of its own. A mirror file says it in its own words
     #[arg(long = "platform", value_name = "OS/ARCH", conflicts_with_all = ["file", "lock"])]
@@ -30,7 +34,8 @@ impl Wanting {
     pub fn meant(&self) -> Result<Wanted, CliError> {
         match (&self.file, &self.lock, &self.references[..]) {
             (Some(path), _, _) => Ok(Wanted::Mirror(path.clone())),
-            (_, Some(path), _) => Ok(Wanted::Lock(path.clone())),
+            (_, Some(path), _) if self.lock_keys.is_empty() => Ok(Wanted::Lock(path.clone())),
+            (_, Some(path), _) => Ok(Wanted::SignedLock(path.clone(), public_keys(&self.lock_keys)?)),
             (None, None, []) => Err(CliError::usage("nothing is wanted")
                 .with_hint("name references, or a mirror file with -f, or a lock with --lock")),
             (None, None, references) => {

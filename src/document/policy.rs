@@ -26,9 +26,11 @@
 //!     exempt: {reason: not signed by its makers, until: 2027-01-31}
 //! ```
 
+mod bundle;
 mod flags;
 mod form;
 
+pub use bundle::{BundleDemand, PersonKey, ReportDemand, Unsigned};
 pub use flags::{Flags, KeylessFlags};
 
 use super::pattern::Pattern;
@@ -50,6 +52,8 @@ pub struct Policy {
     pub trust_roots: BTreeMap<String, TrustRootSource>,
     /// Public keys by the name that rules use.
     pub keys: BTreeMap<String, KeySource>,
+    /// Signatures that a bundle itself needs, where the policy speaks of them.
+    pub bundle: Option<BundleDemand>,
     /// Rules, in written order.
     pub rules: Vec<Rule>,
     /// The file, verbatim; empty where flags made the policy.
@@ -75,6 +79,8 @@ struct Written {
     trust_roots: BTreeMap<String, TrustRootSource>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     keys: BTreeMap<String, KeySource>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bundle: Option<BundleDemand>,
     rules: Vec<Rule>,
 }
 
@@ -87,10 +93,12 @@ impl Policy {
             place: place.to_owned(),
             trust_roots: written.trust_roots,
             keys: written.keys,
+            bundle: written.bundle,
             rules: written.rules,
             text: text.to_owned(),
         };
         form::check(&policy)?;
+        policy.bundle.as_ref().map_or(Ok(()), |demand| demand.check(place))?;
         Ok(policy)
     }
 
@@ -105,6 +113,7 @@ impl Policy {
             mode: Mode::Enforce,
             trust_roots: self.trust_roots.clone(),
             keys: self.keys.clone(),
+            bundle: self.bundle.clone(),
             rules: self.rules.clone(),
         })
     }

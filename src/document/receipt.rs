@@ -2,6 +2,7 @@
 //!
 //! Canonical JSON. Written by `import` and `sync`, also when a run ends half done; `complete` says which.
 
+use super::countersignature::Mark;
 use super::{Envelope, PaperError};
 use crate::model::{Digest, Evidence, Finding, ImageRef};
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ pub struct Receipt {
     pub bundle: Option<Digest>,
     /// Who signed the bundle, or why it was accepted without.
     pub authenticity: String,
+    /// Each signature over the bundle by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<Mark>,
     /// Host and prefix, or folder, that was filled.
     pub destination: String,
     /// What the destination said it is.

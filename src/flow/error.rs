@@ -76,6 +76,14 @@ pub enum FlowError {
     /// The bundle's own signature is missing or is none that is accepted.
     #[error("{0}")]
     Unauthentic(String),
+    /// A signed paper is not accepted.
+    #[error("{path} is not accepted: {why}")]
+    UnacceptedPaper {
+        /// Which.
+        path: String,
+        /// Reason in words.
+        why: String,
+    },
     /// A signature could not be made or checked.
     #[error(transparent)]
     Seal(#[from] SealError),

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::deliver::{Content, Delivery};
 use super::error::FlowError;
 use super::judge_again::judge_again;
-use super::opened::{Authors, Opened, open};
+use super::opened::{Opened, open};
 use super::plan_delivery::{BlobPlan, DeliveryPlan, Prefix, plan};
 use super::preflight::{self, Mode};
 use super::receipt::{Frame, receipt};
@@ -14,7 +14,7 @@ use crate::document::receipt::Receipt;
 use crate::model::event::Stage;
 use crate::model::port::Destination;
 use crate::model::{Descriptor, Event, Finding};
-use crate::trust::Judge;
+use crate::trust::{Authors, Judge};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -75,7 +75,7 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
     if request.mode.dry_run {
         return Ok(Imported { plan, findings: preflight.findings, receipt: None, failure: None });
     }
-    let Opened { reader, first, shipment, authenticity, bundle_id, .. } = opened;
+    let Opened { reader, first, shipment, authenticity, signatures, bundle_id, .. } = opened;
     let reopen = |want: &Descriptor| reopen(files.as_deref(), want);
     let delivery = Delivery::new(&plan, &shipment, to, context, &reopen);
     context.tell(Event::Started {
@@ -90,6 +90,7 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
     let frame = Frame {
         bundle: Some(bundle_id),
         authenticity,
+        signatures,
         destination: request.prefix.to_string(),
         product: preflight.place.product,
         started,

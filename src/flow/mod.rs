@@ -4,6 +4,7 @@
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
 mod context;
+mod countersign;
 mod deliver;
 mod error;
 mod gather;
@@ -20,16 +21,18 @@ mod receipt;
 mod remember;
 mod resolve;
 mod shipment;
+mod signed_paper;
 mod subset;
 mod sync;
 mod verify;
 mod wanted;
 
 pub use context::Context;
+pub use countersign::{Countersigned, Request as CountersignRequest, countersign};
 pub use error::{FlowError, ItemFault, Refusal};
 pub use guard::{Guard, take as take_guard};
 pub use import::{Imported, Medium, Request as ImportRequest, import};
-pub use opened::{Authors, Opened, open as open_bundle};
+pub use opened::{Opened, open as open_bundle};
 pub use pack::{Packed, Request as PackRequest, pack, pack_stream};
 pub use plan_delivery::{ArtifactPlan, BlobPlan, DeliveryPlan, DocumentStep, Prefix};
 pub use preflight::Mode;
@@ -37,6 +40,9 @@ pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::{Resolved, Update};
 pub use shipment::{NeededBlob, Shipment};
+pub use signed_paper::{
+    AcceptedReceipt, ReceiptDemand, accept_receipt, is_time, publish_signed, read_signed, signature_path,
+};
 pub use sync::{Request as SyncRequest, sync};
-pub use verify::{Request as VerifyRequest, Verified, verify};
+pub use verify::{AUTHORS_HINT, Request as VerifyRequest, Verified, verify};
 pub use wanted::{Lookup, Wanted, look_up, read_paper};

@@ -2,21 +2,14 @@
 
 use super::error::FlowError;
 use super::shipment::Shipment;
-use crate::bundle::{BundleReader, Entry, Input, Papers};
+use crate::bundle::{BundleReader, Countersignature, Entry, Input, Papers};
 use crate::document::PaperError;
+use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
 use crate::document::lock::Lock;
 use crate::model::Digest;
-use crate::trust::{BUNDLE_STATEMENT, PublicKey, unseal};
+use crate::trust::{Approval, Authors, BundleSeals, Countersigned};
 use std::collections::BTreeMap;
-
-/// Whose signature over a bundle is accepted.
-pub struct Authors {
-    /// Keys, any of which is enough.
-    pub keys: Vec<PublicKey>,
-    /// Whether a bundle without an acceptable signature is taken all the same.
-    pub allow_unsigned: bool,
-}
 
 /// A bundle whose head was read and whose author was accepted.
 pub struct Opened {
@@ -30,6 +23,10 @@ pub struct Opened {
     pub papers: Papers,
     /// Who signed, or why it was accepted without.
     pub authenticity: String,
+    /// Each signature over the bundle by itself.
+    pub signatures: Vec<Mark>,
+    /// Keys of authors that count, sorted.
+    pub accepted: Vec<Digest>,
     /// What the bundle is.
     pub bundle_id: Digest,
 }
@@ -37,7 +34,8 @@ pub struct Opened {
 /// Opens a bundle: nothing but the statement is believed before its signature is accepted.
 pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
     let mut reader = BundleReader::open(input)?;
-    let authenticity = authenticate(reader.statement(), reader.envelope(), authors)?;
+    let approval = authenticate(reader.statement(), reader.envelope(), reader.countersignatures(), authors);
+    let authenticity = approval.decision.map_err(FlowError::Unauthentic)?;
     let bundle_id = reader.bundle_id().clone();
     let papers = reader.papers()?;
     let lock = Lock::read(&papers.lock, "airlift/lock.json").map_err(unreadable)?;
@@ -55,7 +53,16 @@ pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
     }
     let shipment = Shipment::new(lock, evidence, bytes)?;
     complete(&shipment, &reader)?;
-    Ok(Opened { reader, first, shipment, papers, authenticity, bundle_id })
+    Ok(Opened {
+        reader,
+        first,
+        shipment,
+        papers,
+        authenticity,
+        signatures: approval.marks,
+        accepted: approval.accepted,
+        bundle_id,
+    })
 }
 
 /// A paper inside a bundle is content: nobody mistyped it.
@@ -63,26 +70,20 @@ fn unreadable(error: PaperError) -> FlowError {
     FlowError::Content { item: "in the bundle".to_owned(), why: error.to_string() }
 }
 
-/// Decides whether the statement of a bundle is by an accepted author, and says by whom.
-pub fn authenticate(statement: &[u8], envelope: Option<&[u8]>, authors: &Authors) -> Result<String, FlowError> {
-    let refused = |why: String| {
-        if authors.allow_unsigned {
-            Ok(format!("not authentic, accepted by --allow-unsigned-bundle: {why}"))
-        } else {
-            Err(FlowError::Unauthentic(why))
-        }
-    };
-    let Some(envelope) = envelope else { return refused("the bundle is not signed".to_owned()) };
-    if authors.keys.is_empty() {
-        return refused("the bundle is signed, but no key was given to check it with".to_owned());
-    }
-    match unseal(BUNDLE_STATEMENT, statement, envelope, &authors.keys) {
-        Ok(sealed) => {
-            let keys: Vec<String> = sealed.keys.iter().map(Digest::short).collect();
-            Ok(format!("signed by key {}", keys.join(" and ")))
-        }
-        Err(error) => refused(format!("the bundle's signature is not accepted: {error}")),
-    }
+/// Decides from the signatures over the statement of a bundle whether its authors are accepted.
+pub fn authenticate(
+    statement: &[u8],
+    envelope: Option<&[u8]>,
+    countersignatures: &[Countersignature],
+    authors: &Authors,
+) -> Approval {
+    let countersignatures: Vec<Countersigned<'_>> = countersignatures.iter().map(parts).collect();
+    authors.judge(&BundleSeals { statement, envelope, countersignatures: &countersignatures })
+}
+
+fn parts(one: &Countersignature) -> Countersigned<'_> {
+    let Countersignature { place, statement, envelope, report, .. } = one;
+    Countersigned { place, statement, envelope, report: report.as_ref() }
 }
 
 /// Checks before any payload is read that every blob that an artifact needs is in the inventory.

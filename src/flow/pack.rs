@@ -12,7 +12,7 @@ use crate::document::lock::Lock;
 use crate::model::event::Stage;
 use crate::model::port::Source;
 use crate::model::{Descriptor, Digest, Event, Fault, Finding, MediaType, Repository};
-use crate::trust::{BUNDLE_STATEMENT, Judge, SigningKey, seal};
+use crate::trust::{BUNDLE_STATEMENT, Judge, SigningKey, seal_by};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -25,8 +25,8 @@ pub struct Request<'a> {
     pub policy: String,
     /// Judge made from that policy.
     pub judge: &'a Judge,
-    /// Key that signs the bundle.
-    pub key: Option<&'a SigningKey>,
+    /// Keys that sign the bundle; none for a bundle that is not signed.
+    pub keys: &'a [SigningKey],
     /// Physical layout.
     pub options: Options,
 }
@@ -97,15 +97,18 @@ pub fn pack_stream(
 struct Prepared<'a> {
     plan: BundlePlan,
     origin: BTreeMap<Digest, Repository>,
-    key: Option<&'a SigningKey>,
+    keys: &'a [SigningKey],
     artifacts: usize,
     warnings: Vec<Finding>,
 }
 
 impl Prepared<'_> {
     fn seal(&self) -> Result<Option<Vec<u8>>, FlowError> {
-        let sealed = self.key.map(|key| seal(BUNDLE_STATEMENT, self.plan.statement(), key));
-        Ok(sealed.transpose()?)
+        if self.keys.is_empty() {
+            return Ok(None);
+        }
+        let keys: Vec<&SigningKey> = self.keys.iter().collect();
+        Ok(Some(seal_by(BUNDLE_STATEMENT, self.plan.statement(), &keys)?))
     }
 }
 
@@ -121,7 +124,7 @@ fn prepare<'a>(request: Request<'a>, source: &dyn Source, context: &Context<'_>)
     };
     let artifacts = shipment.lock.artifacts.len();
     let plan = BundlePlan::new(papers, items(&shipment), request.options)?;
-    Ok(Prepared { plan, origin, key: request.key, artifacts, warnings })
+    Ok(Prepared { plan, origin, keys: request.keys, artifacts, warnings })
 }
 
 /// Fetches one blob into its place; once more from the start where the bytes did not match.

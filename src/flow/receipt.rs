@@ -3,6 +3,7 @@
 use super::plan_delivery::DeliveryPlan;
 use super::shipment::Shipment;
 use crate::document::Envelope;
+use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
 use crate::document::receipt::{Arrival, KIND, Moved, Outcome, Receipt};
 use crate::model::{Digest, Finding};
@@ -13,6 +14,8 @@ pub struct Frame {
     pub bundle: Option<Digest>,
     /// Who signed it, or why it was accepted without.
     pub authenticity: String,
+    /// Each signature over the bundle by itself.
+    pub signatures: Vec<Mark>,
     /// Host and prefix.
     pub destination: String,
     /// What the destination is.
@@ -43,6 +46,7 @@ pub fn receipt(
         tool: format!("airlift {}", env!("CARGO_PKG_VERSION")),
         bundle: frame.bundle,
         authenticity: frame.authenticity,
+        signatures: frame.signatures,
         destination: frame.destination,
         product: frame.product,
         started: frame.started,

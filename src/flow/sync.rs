@@ -61,6 +61,7 @@ pub fn sync(
     let frame = Frame {
         bundle: None,
         authenticity: "mirrored directly; every artifact was judged under the policy".to_owned(),
+        signatures: Vec::new(),
         destination: request.prefix.to_string(),
         product: preflight.place.product,
         started,

@@ -4,13 +4,14 @@ use super::context::Context;
 use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
-use super::opened::{Authors, Opened, authenticate, open};
+use super::opened::{Opened, authenticate, open};
 use crate::bundle::{Checked, Input, check};
+use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
 use crate::model::event::Stage;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Digest, Event, Finding};
-use crate::trust::Judge;
+use crate::trust::{Approval, Authors, Judge};
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,6 +33,12 @@ pub struct Verified {
     pub bundle: Option<Digest>,
     /// Who signed, or why it would be accepted without.
     pub authenticity: Option<String>,
+    /// Digest of the author's envelope, where there is one.
+    pub signature: Option<Digest>,
+    /// Keys of authors that count, sorted.
+    pub accepted: Vec<Digest>,
+    /// Each signature over the bundle by itself.
+    pub signatures: Vec<Mark>,
     /// Artifacts that it carries.
     pub artifacts: usize,
     /// Bytes that were read and checked.
@@ -63,11 +70,9 @@ pub fn verify(request: Request<'_>, context: &Context<'_>) -> Result<Verified, F
             };
             let checked = check(Input::Files(files.clone()), context.threads, &moved);
             context.tell(Event::Finished { stage: Stage::Verify });
-            let head = checked
-                .papers
-                .as_ref()
-                .map(|_| open(Input::Files(files.clone()), &Authors { keys: Vec::new(), allow_unsigned: true }));
-            let seen = Seen { bytes: seen.into_inner(), volumes: files.len() };
+            let head = checked.papers.as_ref().map(|_| open(Input::Files(files.clone()), &Authors::anyone()));
+            let volumes = files.len().saturating_sub(checked.countersignatures.len());
+            let seen = Seen { bytes: seen.into_inner(), volumes };
             Ok(report(checked, head, seen, request.authors, request.judge))
         }
         Medium::Stream(stream) => pass(Input::Stream(stream), request.authors, request.judge, context),
@@ -92,8 +97,11 @@ fn report(
     judge: Option<&Judge>,
 ) -> Verified {
     let mut verified = Verified {
-        bundle: checked.bundle_id,
+        bundle: checked.bundle_id.clone(),
         authenticity: None,
+        signature: checked.envelope.as_deref().map(Digest::of),
+        accepted: Vec::new(),
+        signatures: Vec::new(),
         artifacts: 0,
         bytes: seen.bytes,
         volumes: seen.volumes,
@@ -101,7 +109,8 @@ fn report(
         findings: checked.findings,
     };
     if let Some(statement) = &checked.statement {
-        author(&mut verified, statement, checked.envelope.as_deref(), authors);
+        let approval = authenticate(statement, checked.envelope.as_deref(), &checked.countersignatures, authors);
+        author(&mut verified, approval);
     }
     match head {
         Some(Ok(opened)) => {
@@ -115,14 +124,17 @@ fn report(
     verified
 }
 
-fn author(verified: &mut Verified, statement: &[u8], envelope: Option<&[u8]>, authors: &Authors) {
-    match authenticate(statement, envelope, authors) {
+/// What a person can do who sees a bundle refused for its signatures.
+pub const AUTHORS_HINT: &str = "the keys of authors are given with --bundle-key, or in the section bundle of a policy; \
+     --allow-unsigned-bundle takes a bundle without them";
+
+fn author(verified: &mut Verified, approval: Approval) {
+    (verified.accepted, verified.signatures) = (approval.accepted, approval.marks);
+    match approval.decision {
         Ok(words) => verified.authenticity = Some(words),
-        Err(error) => {
-            let hint =
-                "give the author's public key with --bundle-key, or --allow-unsigned-bundle to look at bytes only";
-            let finding = Finding::error(FindingClass::Policy, "signature of the bundle", error.to_string());
-            verified.findings.push(finding.with_hint(hint));
+        Err(why) => {
+            let finding = Finding::error(FindingClass::Policy, "signature of the bundle", why);
+            verified.findings.push(finding.with_hint(AUTHORS_HINT));
         }
     }
 }
@@ -152,6 +164,9 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
     let mut verified = Verified {
         bundle: Some(opened.bundle_id.clone()),
         authenticity: Some(opened.authenticity.clone()),
+        signature: opened.reader.envelope().map(Digest::of),
+        accepted: opened.accepted.clone(),
+        signatures: opened.signatures.clone(),
         artifacts: opened.shipment.lock.artifacts.len(),
         bytes: 0,
         volumes: 0,

@@ -3,11 +3,13 @@
 use super::context::Context;
 use super::error::FlowError;
 use super::resolve::{Resolved, Update, Wishes, resolve};
+use super::signed_paper::read_signed;
 use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
 use crate::model::port::ImageSource;
 use crate::model::{Finding, ImageRef, limits};
+use crate::trust::{LOCK_STATEMENT, PublicKey};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -21,6 +23,8 @@ pub enum Wanted {
     Mirror(PathBuf),
     /// A lock, taken as it is.
     Lock(PathBuf),
+    /// A lock that one of these keys must have signed.
+    SignedLock(PathBuf, Vec<PublicKey>),
 }
 
 /// A lock with what was noticed while it was made.
@@ -42,6 +46,11 @@ pub fn look_up(
     match wanted {
         Wanted::Lock(path) => {
             let lock = Lock::read(&read_paper(path)?, &path.display().to_string())?;
+            Ok(Lookup { resolved: Resolved { lock, moved: Vec::new() }, findings: Vec::new() })
+        }
+        Wanted::SignedLock(path, keys) => {
+            let (bytes, _) = read_signed(path, LOCK_STATEMENT, keys)?;
+            let lock = Lock::read(&bytes, &path.display().to_string())?;
             Ok(Lookup { resolved: Resolved { lock, moved: Vec::new() }, findings: Vec::new() })
         }
         Wanted::References(images, platforms) => {

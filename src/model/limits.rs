@@ -61,3 +61,9 @@ pub const VOLUMES: u32 = 10_000;
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.
 pub const HEAD_BYTES: u64 = 8 << 20;
+/// Countersignatures of one bundle.
+pub const COUNTERSIGNATURES: usize = 16;
+/// Statement of one countersignature, in bytes.
+pub const COUNTERSIGNATURE_BYTES: u64 = 64 << 10;
+/// Report that a countersignature carries, in bytes.
+pub const COUNTERSIGNED_REPORT_BYTES: u64 = 4 << 20;

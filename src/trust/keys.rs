@@ -6,7 +6,7 @@
 use super::keyfile::{self, KeyFileError};
 use super::pem;
 use crate::model::Digest;
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use secrecy::{ExposeSecret as _, SecretSlice};
 use sigstore_crypto::{KeyAlgorithm, KeyPair, VerificationKey};
@@ -80,6 +80,14 @@ impl SigningKey {
     /// Returns the key as PKCS#8 PEM, unencrypted.
     pub fn to_pkcs8_pem(&self) -> String {
         pem::write("PRIVATE KEY", self.pkcs8.expose_secret())
+    }
+
+    /// Returns the key encrypted with `password`, in the form of cosign's key files.
+    pub fn to_encrypted_pem(&self, password: &[u8]) -> Result<String, KeyError> {
+        let mut random = [0; 56];
+        SystemRandom::new().fill(&mut random).map_err(|e| KeyError::Library(e.to_string()))?;
+        let sealed = keyfile::seal(self.pkcs8.expose_secret(), password, &random)?;
+        Ok(pem::write("ENCRYPTED SIGSTORE PRIVATE KEY", &sealed))
     }
 
     /// Returns the public half.

@@ -15,6 +15,7 @@
 //! - The verifying library stands behind a guard (`bundle03`), because it accepts some bundles that must not count.
 
 mod attempt;
+mod authors;
 mod bundle03;
 mod check;
 mod envelope;
@@ -23,6 +24,7 @@ mod judge;
 pub mod keyfile;
 pub mod keys;
 mod legacy;
+mod marks;
 mod outcome;
 mod pem;
 mod pieces;
@@ -34,10 +36,15 @@ pub mod simple;
 mod statement;
 mod time;
 
+pub use authors::{Approval, Authors};
 pub use judge::{Judge, Judgement};
 pub use keys::{KeyError, PublicKey, SigningKey};
+pub use marks::{BundleSeals, Countersigned};
 pub use pieces::{Candidate, legacy_tags, wants_layers};
 pub use roots::RootError;
-pub use seal::{BUNDLE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, SealError, Sealed, seal, seal_by, unseal};
+pub use seal::{
+    BUNDLE_STATEMENT, COUNTERSIGNATURE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, SealError, SealSignature, Sealed,
+    seal, seal_by, unseal,
+};
 pub use signers::TrustError;
 pub use simple::{SignedPayload, sign_simple};

@@ -25,6 +25,8 @@ use std::collections::BTreeSet;
 pub const BUNDLE_STATEMENT: &str = "application/vnd.airlift.bundle.v1+json";
 /// Type of a seal over a receipt.
 pub const RECEIPT_STATEMENT: &str = "application/vnd.airlift.receipt.v1+json";
+/// Type of a seal over a countersignature: somebody else's word about a bundle.
+pub const COUNTERSIGNATURE_STATEMENT: &str = "application/vnd.airlift.countersignature.v1+json";
 /// Type of a seal over a lock.
 pub const LOCK_STATEMENT: &str = "application/vnd.airlift.lock.v1+json";
 /// Room for a seal in a bundle, in bytes.
@@ -71,6 +73,12 @@ pub enum SealError {
         /// What is here.
         found: String,
     },
+    /// One key signed twice in one envelope: somebody hopes to be counted as two.
+    #[error("key {0} signs it twice")]
+    Twice(Digest),
+    /// A signature names an accepted key, and does not hold under it.
+    #[error("the signature that names key {0} does not hold: it was changed, or what it is over was")]
+    Broken(Digest),
     /// No key that is accepted made any of the signatures.
     #[error("no accepted key made the signature; it says it is by {}", .0.join(", "))]
     UnknownSigner(
@@ -87,6 +95,15 @@ pub enum SealError {
 pub struct Sealed {
     /// Accepted keys that made it, by the SHA-256 of their public half; one at least, each once, sorted.
     pub keys: Vec<Digest>,
+}
+
+/// One signature of an envelope, as it was judged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealSignature {
+    /// Key as the envelope states it: a hint, cut and printable.
+    pub stated: String,
+    /// Accepted key that made it; `None` where none did.
+    pub key: Option<Digest>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,6 +151,10 @@ pub fn seal_by(payload_type: &str, bytes: &[u8], keys: &[&SigningKey]) -> Result
     if keys.len() > SIGNATURES {
         return Err(SealError::TooMany { found: keys.len() });
     }
+    let mut once = BTreeSet::new();
+    if let Some(twice) = keys.iter().map(|key| key.public().id()).find(|id| !once.insert(*id)) {
+        return Err(SealError::Twice(twice.clone()));
+    }
     let payload = json::canonical(&Statement::of(bytes));
     let signed = sigstore_types::pae(payload_type, &payload);
     let sign = |key: &&SigningKey| -> Result<Signature, KeyError> {
@@ -152,28 +173,65 @@ pub fn seal_by(payload_type: &str, bytes: &[u8], keys: &[&SigningKey]) -> Result
 ///
 /// `envelope` may be a whole slot: blanks behind the envelope are ignored, and only zeros mean that it is unsigned.
 pub fn unseal(payload_type: &str, bytes: &[u8], envelope: &[u8], accepted: &[PublicKey]) -> Result<Sealed, SealError> {
+    let signatures = signatures(payload_type, bytes, envelope, accepted)?;
+    let keys: BTreeSet<Digest> = signatures.iter().filter_map(|signature| signature.key.clone()).collect();
+    if keys.is_empty() {
+        return Err(SealError::UnknownSigner(signatures.into_iter().map(|signature| signature.stated).collect()));
+    }
+    Ok(Sealed { keys: keys.into_iter().collect() })
+}
+
+/// Judges every signature of an envelope over exactly `bytes` as `payload_type`, in their order.
+///
+/// One by a key that is not accepted is no error; one that names an accepted key and does not hold is, and so is a
+/// key that signs twice, and a signature that is good but about another document.
+pub fn signatures(
+    payload_type: &str,
+    bytes: &[u8],
+    envelope: &[u8],
+    accepted: &[PublicKey],
+) -> Result<Vec<SealSignature>, SealError> {
     let envelope = read(envelope)?;
     if envelope.payload_type != payload_type {
         return Err(SealError::Type { found: envelope.payload_type, expected: payload_type.to_owned() });
     }
-    let decode = |text: &str| STANDARD.decode(text).map_err(|e| SealError::Form(e.to_string()));
     let payload = decode(&envelope.payload)?;
     let signed = sigstore_types::pae(payload_type, &payload);
-    let mut keys = BTreeSet::new();
-    for signature in &envelope.signatures {
-        let sig = decode(&signature.sig)?;
-        keys.extend(accepted.iter().filter(|key| key.verifies(&signed, &sig)).map(|key| key.id().clone()));
+    let judged: Vec<SealSignature> =
+        envelope.signatures.iter().map(|signature| judge(signature, &signed, accepted)).collect::<Result<_, _>>()?;
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = judged.iter().filter_map(|signature| signature.key.as_ref()).find(|key| !seen.insert(*key)) {
+        return Err(SealError::Twice(twice.clone()));
     }
-    let Some(signer) = keys.first() else {
-        return Err(SealError::UnknownSigner(envelope.signatures.into_iter().map(|s| shown(&s.keyid)).collect()));
-    };
-    let statement: Statement = json::parse(&payload).map_err(|e| SealError::Form(e.to_string()))?;
+    if let Some(signer) = judged.iter().find_map(|signature| signature.key.clone()) {
+        about(&payload, bytes, signer)?;
+    }
+    Ok(judged)
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, SealError> {
+    STANDARD.decode(text).map_err(|e| SealError::Form(e.to_string()))
+}
+
+fn judge(signature: &Signature, signed: &[u8], accepted: &[PublicKey]) -> Result<SealSignature, SealError> {
+    let sig = decode(&signature.sig)?;
+    let key = accepted.iter().find(|key| key.verifies(signed, &sig)).map(|key| key.id().clone());
+    if key.is_none()
+        && let Some(named) = accepted.iter().find(|key| key.id().to_string() == signature.keyid)
+    {
+        return Err(SealError::Broken(named.id().clone()));
+    }
+    Ok(SealSignature { stated: shown(&signature.keyid), key })
+}
+
+/// Checks that the signed payload is about `bytes`. Nothing of it is parsed before a signature over it holds.
+fn about(payload: &[u8], bytes: &[u8], signer: Digest) -> Result<(), SealError> {
+    let statement: Statement = json::parse(payload).map_err(|e| SealError::Form(e.to_string()))?;
     let found = Statement::of(bytes);
-    if (&statement.sha256, statement.size) != (&found.sha256, found.size) {
-        let (signed, found) = (statement.words(), found.words());
-        return Err(SealError::OtherDocument { signer: signer.clone(), signed, found });
+    if (&statement.sha256, statement.size) == (&found.sha256, found.size) {
+        return Ok(());
     }
-    Ok(Sealed { keys: keys.into_iter().collect() })
+    Err(SealError::OtherDocument { signer, signed: statement.words(), found: found.words() })
 }
 
 fn read(envelope: &[u8]) -> Result<Envelope, SealError> {
@@ -237,10 +295,42 @@ mod tests {
         slot.push(b'\n');
         let accepted: Vec<PublicKey> = keys.iter().map(|key| key.public().clone()).collect();
         assert_eq!(unseal(BUNDLE_STATEMENT, &head, &slot, &accepted).unwrap().keys.len(), 8);
-        let twice = seal_by(BUNDLE_STATEMENT, b"x", &[refs[0], refs[0]]).unwrap();
         let same = [accepted[0].clone(), accepted[0].clone()];
-        assert_eq!(unseal(BUNDLE_STATEMENT, b"x", &twice, &same).unwrap().keys.len(), 1);
+        let one = seal(BUNDLE_STATEMENT, b"x", refs[0]).unwrap();
+        assert_eq!(unseal(BUNDLE_STATEMENT, b"x", &one, &same).unwrap().keys.len(), 1);
         assert!(matches!(seal_by(BUNDLE_STATEMENT, b"x", &[refs[0]; 9]), Err(SealError::TooMany { found: 9 })));
+    }
+
+    #[test]
+    fn a_key_that_signs_twice_is_refused_by_who_signs_and_by_who_reads() {
+        let [key, other] = keys(2).try_into().unwrap();
+        let error = seal_by(BUNDLE_STATEMENT, b"x", &[&key, &other, &key]).unwrap_err();
+        assert!(matches!(&error, SealError::Twice(id) if id == key.public().id()), "{error}");
+        let envelope = |key| String::from_utf8(seal(BUNDLE_STATEMENT, b"x", key).unwrap()).unwrap();
+        let signature = |text: String| text.split_once("\"signatures\":[").unwrap().1.trim_end_matches("]}").to_owned();
+        // Two signatures by one key differ, because ECDSA is randomised; the second says that it is by another.
+        let (one, again) = (envelope(&key), signature(envelope(&key)));
+        let again = again.replace(&key.public().id().to_string(), &other.public().id().to_string());
+        let both = format!("{},{again}]}}", one.trim_end_matches("]}"));
+        let check = |accepted: &[PublicKey]| unseal(BUNDLE_STATEMENT, b"x", both.as_bytes(), accepted);
+        let error = check(&[key.public().clone(), other.public().clone()]).unwrap_err();
+        assert!(matches!(&error, SealError::Twice(id) if id == key.public().id()), "{error}");
+        assert!(matches!(check(&[key.public().clone()]), Err(SealError::Twice(_))));
+        assert!(matches!(check(&[other.public().clone()]), Err(SealError::Broken(_))));
+    }
+
+    #[test]
+    fn a_changed_signature_is_told_from_a_strangers() {
+        let [key, other] = keys(2).try_into().unwrap();
+        let text = String::from_utf8(seal(BUNDLE_STATEMENT, b"x", &key).unwrap()).unwrap();
+        let accepted = [key.public().clone()];
+        let payload = STANDARD.encode(json::canonical(&Statement::of(b"y")));
+        let (before, after) = text.split_once("\"payload\":\"").unwrap();
+        let swapped = format!("{before}\"payload\":\"{payload}{}", &after[after.find('"').unwrap()..]);
+        let error = unseal(BUNDLE_STATEMENT, b"y", swapped.as_bytes(), &accepted).unwrap_err();
+        assert!(matches!(&error, SealError::Broken(id) if id == key.public().id()), "{error}");
+        let found = signatures(BUNDLE_STATEMENT, b"x", text.as_bytes(), &[other.public().clone()]).unwrap();
+        assert_eq!(found, [SealSignature { stated: key.public().id().to_string(), key: None }]);
     }
 
     #[test]

@@ -32,6 +32,14 @@ pub enum TrustError {
         /// Cause.
         source: KeyError,
     },
+    /// One key stands under two names, so one person would count as two.
+    #[error("{first:?} and {second:?} have the same key, so one person would count as two")]
+    SameKey {
+        /// One name.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// A root cannot be used.
     #[error("the trust root {name:?} of the policy cannot be used: {source}")]
     Root {

@@ -52,6 +52,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("HEAD_DOCUMENT_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
     ("HEAD_DOCUMENT_BYTES", "tests/it/limits.rs", "a_document_of_the_head_is_packed_up_to_the_limit"),
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
+    ("COUNTERSIGNATURES", "src/bundle/countersign.rs", "more_than_the_limit_and_those_of_another_bundle_are_refused"),
+    ("COUNTERSIGNATURE_BYTES", "src/bundle/countersign.rs", "sizes_end_at_their_limits"),
+    ("COUNTERSIGNED_REPORT_BYTES", "src/bundle/countersign.rs", "sizes_end_at_their_limits"),
 ];
 
 fn text(path: &str) -> String {

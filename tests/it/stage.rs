@@ -176,6 +176,9 @@ impl Stage {
         let mut sets: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
         for file in after.keys().filter(|file| !before.contains_key(*file)) {
             let name = file.to_string_lossy().trim_end_matches(".airlift").to_owned();
+            if name.contains(".countersigned-") {
+                continue; // says nothing by itself; the volumes beside it may be elsewhere
+            }
             let set = name.rsplit_once('.').filter(|(_, number)| number.bytes().all(|b| b.is_ascii_digit()));
             sets.entry(set.map_or(name.clone(), |(set, _)| set.to_owned())).or_default().push(file.clone());
         }

@@ -7,17 +7,17 @@ use super::environment::Environment;
 use super::error::{CliError, DONE, INTERNAL};
 use super::keygen::write_pair;
 use super::output::Output;
-use super::{human, judging};
+use super::{authoring, human, judging, signing};
 use crate::bundle::{Options, find_volumes};
 use crate::document::receipt::Outcome;
 use crate::flow::{
-    Authors, Context, FlowError, ImportRequest, Imported, Medium, Mode, PackRequest, Prefix, Remembering, Update,
-    VerifyRequest, Wanted, import, look_up, pack, publish, verify,
+    Context, FlowError, ImportRequest, Imported, Medium, Mode, PackRequest, Prefix, Remembering, Update, VerifyRequest,
+    Wanted, import, look_up, pack, publish, verify,
 };
 use crate::model::Fault;
 use crate::registry::{PlainHttp, Remote, Settings};
 use crate::serve::{EmbeddedRegistry, Options as ServeOptions, Running};
-use crate::trust::{Judge, PublicKey, SigningKey};
+use crate::trust::{Authors, Judge, SigningKey};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -77,10 +77,10 @@ impl<'a> Demo<'a> {
         let (upstream, enclave) = (start("upstream")?, start("enclave")?);
         let settings = Settings { plain_http: PlainHttp::All, ..Settings::default() };
         let remote = Remote::new(settings).map_err(fault)?;
-        let (signer, _) = write_pair(&folder.join("catalogue"))?;
-        let (author, _) = write_pair(&folder.join("author"))?;
-        let signer = judging::signing_key(&signer, environment)?;
-        let author = judging::signing_key(&author, environment)?;
+        let (signer, _) = write_pair(&folder.join("catalogue"), None)?;
+        let (author, _) = write_pair(&folder.join("author"), None)?;
+        let signer = signing::signing_key(&signer, None)?;
+        let author = signing::signing_key(&author, None)?;
         let host = upstream.host();
         output.result(format!(
             "1  An upstream registry at {host}, with a catalogue of three Blueprints and three images."
@@ -130,7 +130,7 @@ impl<'a> Demo<'a> {
         let path = self.folder.join("airlift.lock");
         let lock = crate::document::lock::Lock::read(&crate::flow::read_paper(&path)?, &path.display().to_string())?;
         let options = Options { volume_size: Some(16 << 20), ..Options::default() };
-        Ok(PackRequest { lock, policy, judge, key: Some(&self.author), options })
+        Ok(PackRequest { lock, policy, judge, keys: std::slice::from_ref(&self.author), options })
     }
 
     fn pack(&self) -> Result<(), CliError> {
@@ -166,9 +166,7 @@ impl<'a> Demo<'a> {
     }
 
     fn authors(&self) -> Result<Authors, CliError> {
-        let path = self.folder.join("author.pub");
-        let key = PublicKey::from_pem(judging::text(&path)?.as_bytes()).map_err(|error| broken(&error.to_string()))?;
-        Ok(Authors { keys: vec![key], allow_unsigned: false })
+        authoring::authors_of(&[self.folder.join("author.pub")], 1)
     }
 
     fn verify(&self) -> Result<(), CliError> {

@@ -41,6 +41,7 @@ pub struct KeylessFlags {
 /// Makes the policy of `flags`.
 pub(super) fn policy(flags: &Flags) -> Result<Policy, PaperError> {
     let mut policy = Policy {
+        bundle: None,
         place: "the command line".to_owned(),
         trust_roots: BTreeMap::new(),
         keys: BTreeMap::new(),
