@@ -334,6 +334,8 @@ impl<'a> Collector<'a> {
             entries.push(ArtifactEvidence {
                 subject,
                 rule: judgement.rule,
+                exemption: judgement.exemption,
+                would_refuse: judgement.would_refuse,
                 attached: self.closure(&artifact.source.repository, &artifact.digest),
                 judged: judgement.evidence,
             });

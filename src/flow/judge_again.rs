@@ -21,6 +21,8 @@ pub fn judge_again(shipment: &Shipment, judge: &Judge) -> Result<BundleEvidence,
         entries.push(ArtifactEvidence {
             subject: subject.digest,
             rule: judgement.rule,
+            exemption: judgement.exemption,
+            would_refuse: judgement.would_refuse,
             attached: carried.attached.clone(),
             judged: judgement.evidence,
         });
