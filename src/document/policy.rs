@@ -5,6 +5,7 @@
 //! the rule with the most specific matching pattern decides, the earlier one where two are alike; what no rule
 //! matches is refused. Patterns are about the source reference of the lock, never about the place at the
 //! destination, so one policy works on both sides. A policy never says in which form a signature is stored.
+//! Signers of the Notary Project and their trust stores are in `notation.rs` beside this file.
 //!
 //! ```yaml
 //! apiVersion: airlift/v1alpha1
@@ -26,10 +27,17 @@
 //!     exempt: {reason: not signed by its makers, until: 2027-01-31}
 //! ```
 
+mod distinguished_name;
 mod flags;
 mod form;
+mod notation;
 
+pub use distinguished_name::{DistinguishedName, NAME_BYTES, NameError};
 pub use flags::{Flags, KeylessFlags};
+pub use notation::{
+    Action, CertificateSource, Identities, Level, NotationSigner, StoreKind, StoreName, TrustStoreSource, Validation,
+    VerifyTimestamp,
+};
 
 use super::pattern::Pattern;
 use super::{API_VERSION, Envelope, PaperError, yaml};
@@ -48,6 +56,8 @@ pub struct Policy {
     pub place: String,
     /// Sigstore roots by the name that rules use.
     pub trust_roots: BTreeMap<String, TrustRootSource>,
+    /// Trust stores of the Notary Project by the name that rules use.
+    pub trust_stores: BTreeMap<String, TrustStoreSource>,
     /// Public keys by the name that rules use.
     pub keys: BTreeMap<String, KeySource>,
     /// Rules, in written order.
@@ -74,6 +84,8 @@ struct Written {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     trust_roots: BTreeMap<String, TrustRootSource>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    trust_stores: BTreeMap<String, TrustStoreSource>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     keys: BTreeMap<String, KeySource>,
     rules: Vec<Rule>,
 }
@@ -86,6 +98,7 @@ impl Policy {
         let policy = Self {
             place: place.to_owned(),
             trust_roots: written.trust_roots,
+            trust_stores: written.trust_stores,
             keys: written.keys,
             rules: written.rules,
             text: text.to_owned(),
@@ -104,6 +117,7 @@ impl Policy {
             kind: KIND.to_owned(),
             mode: Mode::Enforce,
             trust_roots: self.trust_roots.clone(),
+            trust_stores: self.trust_stores.clone(),
             keys: self.keys.clone(),
             rules: self.rules.clone(),
         })
@@ -206,6 +220,8 @@ pub enum AcceptedSigner {
     Key(KeySigner),
     /// The holder of a short-lived certificate of a Sigstore instance.
     Keyless(KeylessSigner),
+    /// The holder of a certificate that a trust store of the Notary Project vouches for.
+    Notation(NotationSigner),
 }
 
 /// Signature by a key: `key: NAME`, or `key: {name: NAME, log: promise, trustRoot: ROOT}`.

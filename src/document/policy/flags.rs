@@ -43,6 +43,7 @@ pub(super) fn policy(flags: &Flags) -> Result<Policy, PaperError> {
     let mut policy = Policy {
         place: "the command line".to_owned(),
         trust_roots: BTreeMap::new(),
+        trust_stores: BTreeMap::new(),
         keys: BTreeMap::new(),
         rules: Vec::new(),
         text: String::new(),

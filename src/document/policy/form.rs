@@ -1,5 +1,6 @@
 //! The written form of a policy where it differs from the meant one, and what a policy may not say.
 
+use super::notation;
 use super::{
     AcceptedSigner, AttestationDemand, Claim, Demand, EmbeddedRoot, Exemption, KeySigner, KeylessSigner, LogDemand,
     Policy, Rule, SctDemand, SignedBy, TextMatch, TrustRootSource, Until,
@@ -335,6 +336,8 @@ impl Serialize for SignedBy {
 
 /// Refuses what parses but cannot be meant.
 pub(super) fn check(policy: &Policy) -> Result<(), PaperError> {
+    let stores = |why| PaperError::Meaning { place: format!("{}: trustStores", policy.place), why };
+    notation::check_names(policy).map_err(stores)?;
     let mut seen = BTreeSet::new();
     for (at, rule) in policy.rules.iter().enumerate() {
         let meaning = |why| PaperError::Meaning { place: format!("{}: rules[{at}]", policy.place), why };
@@ -385,6 +388,7 @@ fn check_signer(policy: &Policy, signer: &AcceptedSigner) -> Result<(), String> 
         }
         AcceptedSigner::Key(key) => key.trust_root.as_ref(),
         AcceptedSigner::Keyless(keyless) => Some(&keyless.trust_root),
+        AcceptedSigner::Notation(notation) => return notation::check(policy, notation),
     };
     match root.filter(|root| !policy.trust_roots.contains_key(*root)) {
         Some(root) => Err(format!("the trust root {root:?} is not in trustRoots")),
