@@ -5,6 +5,7 @@
 //! the rule with the most specific matching pattern decides, the earlier one where two are alike; what no rule
 //! matches is refused. Patterns are about the source reference of the lock, never about the place at the
 //! destination, so one policy works on both sides. A policy never says in which form a signature is stored.
+//! Signers of the Notary Project and their trust stores are in `notation.rs` beside this file.
 //! The whole language, with examples, stands in `docs/policy.md`; `policy.schema.json` is its JSON Schema.
 //!
 //! ```yaml
@@ -34,8 +35,10 @@
 
 mod attestation;
 mod day;
+mod distinguished_name;
 mod flags;
 //IMPORT pub mod import;
+mod notation;
 mod read;
 mod regexp;
 mod signers;
@@ -45,7 +48,12 @@ pub use attestation::{
     AttestationDemand, Constraint, FieldPath, PredicateTypes, Provenance, Scale, SignedBy, Step, Test, Vulnerabilities,
 };
 pub use day::{Age, Instant, Until};
+pub use distinguished_name::{DistinguishedName, NAME_BYTES, NameError};
 pub use flags::{Flags, KeylessFlags};
+pub use notation::{
+    Action, CertificateSource, Identities, Level, NotationSigner, StoreKind, StoreName, TrustStoreSource, Validation,
+    VerifyTimestamp,
+};
 pub use regexp::{Regexp, TextMatch};
 pub use signers::{AcceptedSigner, Claim, Consent, KeySigner, KeylessSigner, LogDemand, SctDemand};
 
@@ -73,6 +81,8 @@ pub struct Policy {
     pub max_root_age: Option<Age>,
     /// Sigstore roots by the name that rules use.
     pub trust_roots: BTreeMap<String, TrustRootSource>,
+    /// Trust stores of the Notary Project by the name that rules use.
+    pub trust_stores: BTreeMap<String, TrustStoreSource>,
     /// Public keys by the name that rules use.
     pub keys: BTreeMap<String, KeySource>,
     /// Signers, or groups of them, by the name that rules use. None of them names another.

@@ -40,6 +40,14 @@ pub enum TrustError {
         /// Cause.
         source: Box<RootError>,
     },
+    /// A signer of a kind that is not judged.
+    #[error("{place} rule {rule}: notation signatures are not judged by this version")]
+    Notation {
+        /// Policy.
+        place: String,
+        /// Number of the rule from 1.
+        rule: usize,
+    },
     /// A rule names a key or a root that the policy does not have.
     #[error("{place} rule {rule} names {name:?}, which the policy does not have")]
     Missing {
@@ -110,6 +118,7 @@ impl Material {
                 let root = signer.trust_root.as_deref().map(root).transpose()?;
                 Ok(Ready::Key { name: signer.name.clone(), key, log: signer.log, root })
             }
+            AcceptedSigner::Notation(_) => Err(TrustError::Notation { place: place.to_owned(), rule }),
             AcceptedSigner::Keyless(signer) => {
                 let wanted = Wanted {
                     issuer: signer.issuer.clone(),

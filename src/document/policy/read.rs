@@ -3,7 +3,8 @@
 mod attestation;
 mod signers;
 
-use super::{Demand, EmbeddedRoot, Exemption, KeySource, Mode, Policy, Rule, TrustRootSource};
+use super::notation;
+use super::{Demand, EmbeddedRoot, Exemption, KeySource, Mode, Policy, Rule, TrustRootSource, TrustStoreSource};
 use crate::document::form::{Clerk, Form};
 use crate::document::pattern::Pattern;
 use crate::document::yaml::{Node, Value};
@@ -11,7 +12,7 @@ use crate::model::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const FIELDS: &[&str] =
-    &["apiVersion", "kind", "mode", "maxRootAge", "trustRoots", "keys", "authorities", "rules"];
+    &["apiVersion", "kind", "mode", "maxRootAge", "trustRoots", "trustStores", "keys", "authorities", "rules"];
 pub(super) const ROOT: &[&str] = &["file", "sha256", "fetched", "embedded"];
 pub(super) const KEY: &[&str] = &["file", "pem"];
 pub(super) const RULE: &[&str] = &["match", "mode", "signatures", "maxAge", "attestations", "exempt", "deny"];
@@ -30,6 +31,7 @@ struct Desk<'a> {
     clerk: &'a Clerk<'a>,
     keys: BTreeSet<&'a str>,
     roots: BTreeSet<&'a str>,
+    stores: BTreeMap<String, TrustStoreSource>,
     /// Names of authorities; empty while authorities themselves are read, for none of them names another.
     authorities: BTreeSet<&'a str>,
 }
@@ -41,7 +43,8 @@ pub(super) fn policy(clerk: &Clerk<'_>, node: &Node) -> Policy {
         form.get(field).into_iter().flat_map(Node::entries).map(|entry| entry.key.as_str()).collect()
     };
     let (keys, roots) = (names("keys"), names("trustRoots"));
-    let desk = Desk { clerk, keys, roots, authorities: BTreeSet::new() };
+    let stores = trust_stores(clerk, form.get("trustStores"));
+    let desk = Desk { clerk, keys, roots, stores, authorities: BTreeSet::new() };
     let authorities = named(clerk, form.get("authorities"), |node| desk.consent(node));
     let desk = Desk { authorities: names("authorities"), ..desk };
     let mut seen = BTreeSet::new();
@@ -51,6 +54,7 @@ pub(super) fn policy(clerk: &Clerk<'_>, node: &Node) -> Policy {
         mode: form.get("mode").and_then(|node| clerk.word(node, MODES)).unwrap_or_default(),
         max_root_age: form.get("maxRootAge").and_then(|node| clerk.parsed(node)),
         trust_roots: named(clerk, form.get("trustRoots"), |node| trust_root(clerk, node)),
+        trust_stores: desk.stores.clone(),
         keys: named(clerk, form.get("keys"), |node| key(clerk, node)),
         authorities,
         rules: clerk.list(rules, |node| rule(&desk, node, &mut seen)),
@@ -84,6 +88,15 @@ fn trust_root(clerk: &Clerk<'_>, node: &Node) -> Option<TrustRootSource> {
             None
         }
     }
+}
+
+fn trust_stores(clerk: &Clerk<'_>, node: Option<&Node>) -> BTreeMap<String, TrustStoreSource> {
+    for entry in node.into_iter().flat_map(Node::entries) {
+        if let Err(why) = notation::check_name(&entry.key) {
+            clerk.note(&entry.value, why);
+        }
+    }
+    named(clerk, node, |node| clerk.typed(node))
 }
 
 fn digest(clerk: &Clerk<'_>, node: &Node) -> Option<Digest> {

@@ -1,6 +1,6 @@
 //! Who must have signed: signers, and how many of several.
 
-use super::TextMatch;
+use super::{NotationSigner, TextMatch};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -49,6 +49,8 @@ pub enum AcceptedSigner {
     Key(KeySigner),
     /// The holder of a short-lived certificate of a Sigstore instance.
     Keyless(KeylessSigner),
+    /// The holder of a certificate that a trust store of the Notary Project vouches for.
+    Notation(NotationSigner),
 }
 
 /// Signature by a key: `key: NAME`, or `key: {name: NAME, log: promise, trustRoot: ROOT}`.

@@ -2,8 +2,8 @@
 
 use super::{
     AcceptedSigner, Age, AttestationDemand, Claim, Consent, Constraint, Demand, EmbeddedRoot, Exemption, Instant,
-    KeySource, LogDemand, Mode, Policy, PredicateTypes, Provenance, Rule, Scale, SctDemand, SignedBy, Test, TextMatch,
-    TrustRootSource, Vulnerabilities,
+    KeySource, LogDemand, Mode, NotationSigner, Policy, PredicateTypes, Provenance, Rule, Scale, SctDemand, SignedBy, Test, TextMatch,
+    TrustRootSource, TrustStoreSource, Vulnerabilities,
 };
 use crate::document::pattern::Pattern;
 use crate::document::{API_VERSION, yaml};
@@ -19,6 +19,7 @@ pub(super) fn text(policy: &Policy) -> String {
         mode: (policy.mode == Mode::Audit).then_some(policy.mode),
         max_root_age: policy.max_root_age,
         trust_roots: policy.trust_roots.iter().map(|(name, source)| (name.as_str(), Root::from(source))).collect(),
+        trust_stores: &policy.trust_stores,
         keys: &policy.keys,
         authorities: &policy.authorities,
         rules: policy.rules.iter().map(RuleForm::from).collect(),
@@ -36,6 +37,8 @@ struct Paper<'a> {
     max_root_age: Option<Age>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     trust_roots: BTreeMap<&'a str, Root<'a>>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    trust_stores: &'a BTreeMap<String, TrustStoreSource>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     keys: &'a BTreeMap<String, KeySource>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
@@ -152,12 +155,14 @@ impl Serialize for AcceptedSigner {
             #[serde(rename = "key")]
             Plain(&'a str),
             Keyless(Keyless<'a>),
+            Notation(&'a NotationSigner),
         }
         match self {
             Self::Key(key) if key.log == LogDemand::None && key.trust_root.is_none() => Signer::Plain(&key.name),
             Self::Key(key) => {
                 Signer::Key(Keyed { name: &key.name, log: key.log, trust_root: key.trust_root.as_deref() })
             }
+            Self::Notation(notation) => Signer::Notation(notation),
             Self::Keyless(keyless) => Signer::Keyless(Keyless {
                 trust_root: &keyless.trust_root,
                 issuer: exact(&keyless.issuer),

@@ -2,15 +2,16 @@
 
 use super::Desk;
 use crate::document::form::Form;
+use crate::document::policy::notation;
 use crate::document::policy::{
-    AcceptedSigner, Claim, Consent, KeySigner, KeylessSigner, LogDemand, Regexp, SctDemand, TextMatch,
+    AcceptedSigner, Claim, Consent, KeySigner, KeylessSigner, LogDemand, NotationSigner, Regexp, SctDemand, TextMatch,
 };
 use crate::document::yaml::{Node, Value};
 use crate::model::limits;
 use std::collections::BTreeMap;
 
 pub(in crate::document::policy) const CONSENT: &[&str] =
-    &["key", "keyless", "authority", "anyOf", "allOf", "threshold", "of"];
+    &["key", "keyless", "notation", "authority", "anyOf", "allOf", "threshold", "of"];
 pub(in crate::document::policy) const KEY_SIGNER: &[&str] = &["name", "log", "trustRoot"];
 pub(in crate::document::policy) const KEYLESS: &[&str] =
     &["trustRoot", "issuer", "issuerRegexp", "identity", "identityRegexp", "claims", "log", "sct"];
@@ -45,12 +46,13 @@ impl Desk<'_> {
         match given[..] {
             ["key"] => self.key(form.get("key")?),
             ["keyless"] => self.keyless(form.get("keyless")?),
+            ["notation"] => self.notation(form.get("notation")?),
             ["authority"] => self.authority(form.get("authority")?),
             ["anyOf"] => self.members(form.get("anyOf")?, depth).map(Consent::AnyOf),
             ["allOf"] => self.members(form.get("allOf")?, depth).map(Consent::AllOf),
             ["threshold", "of"] => self.threshold(&form, depth),
             _ => {
-                let why = "expected one of: key, keyless, authority, anyOf, allOf, or threshold with of";
+                let why = "expected one of: key, keyless, notation, authority, anyOf, allOf, or threshold with of";
                 self.clerk.note(node, why);
                 None
             }
@@ -141,6 +143,14 @@ impl Desk<'_> {
                 None
             }
         }
+    }
+
+    fn notation(&self, node: &Node) -> Option<Consent> {
+        let signer: NotationSigner = self.clerk.typed(node)?;
+        if let Err(why) = notation::check(&self.stores, &signer) {
+            self.clerk.note(node, why);
+        }
+        Some(Consent::Signer(AcceptedSigner::Notation(signer)))
     }
 
     pub(super) fn regexp(&self, node: &Node) -> Option<Regexp> {
