@@ -18,6 +18,7 @@ mod import;
 mod inspect;
 mod keygen;
 mod pack;
+mod policy;
 mod resolve;
 mod sync;
 mod verify;
@@ -76,6 +77,7 @@ enum Command {
     Import(import::Arguments),
     Sync(sync::Arguments),
     Keygen(keygen::Arguments),
+    Policy(policy::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -98,6 +100,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Policy(arguments) => policy::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

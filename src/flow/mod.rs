@@ -3,6 +3,7 @@
 //! Names every room below and no other crate's types but those behind its doors. Reads files that a person
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
+mod attachments;
 mod context;
 mod deliver;
 mod error;
@@ -10,9 +11,11 @@ mod gather;
 mod guard;
 mod import;
 mod judge_again;
+mod notices;
 mod opened;
 mod pack;
 mod plan_delivery;
+mod policy_check;
 pub mod pool;
 mod preflight;
 mod publish;
@@ -25,6 +28,7 @@ mod sync;
 mod verify;
 mod wanted;
 
+pub use attachments::Discovery;
 pub use context::Context;
 pub use error::{FlowError, ItemFault, Refusal};
 pub use guard::{Guard, take as take_guard};
@@ -32,6 +36,7 @@ pub use import::{Imported, Medium, Request as ImportRequest, import};
 pub use opened::{Authors, Opened, open as open_bundle};
 pub use pack::{Packed, Request as PackRequest, pack, pack_stream};
 pub use plan_delivery::{ArtifactPlan, BlobPlan, DeliveryPlan, DocumentStep, Prefix};
+pub use policy_check::{Checked, CheckedArtifact, FoundEvidence, check_bundle, check_policy};
 pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;

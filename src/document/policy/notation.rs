@@ -427,12 +427,13 @@ rules:
 "#;
 
     fn signers(policy: &Policy) -> Vec<NotationSigner> {
-        let super::super::Demand::Evidence { signatures, .. } = &policy.rules[0].demand else { panic!() };
-        let notation = |signer: &super::super::AcceptedSigner| match signer {
-            super::super::AcceptedSigner::Notation(signer) => signer.clone(),
+        let super::super::Demand::Evidence { signatures: Some(wanted), .. } = &policy.rules[0].demand else { panic!() };
+        let mut found = Vec::new();
+        wanted.visit(&mut |one| match one {
+            super::super::Consent::Signer(super::super::AcceptedSigner::Notation(signer)) => found.push(signer.clone()),
             other => panic!("{other:?}"),
-        };
-        signatures.iter().map(notation).collect()
+        });
+        found
     }
 
     #[test]

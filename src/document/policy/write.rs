@@ -2,8 +2,8 @@
 
 use super::{
     AcceptedSigner, Age, AttestationDemand, Claim, Consent, Constraint, Demand, EmbeddedRoot, Exemption, Instant,
-    KeySource, LogDemand, Mode, NotationSigner, Policy, PredicateTypes, Provenance, Rule, Scale, SctDemand, SignedBy, Test, TextMatch,
-    TrustRootSource, TrustStoreSource, Vulnerabilities,
+    KeySource, LogDemand, Mode, NotationSigner, Policy, PredicateTypes, Provenance, Rule, Scale, SctDemand, SignedBy,
+    Test, TextMatch, TrustRootSource, TrustStoreSource, Vulnerabilities,
 };
 use crate::document::pattern::Pattern;
 use crate::document::{API_VERSION, yaml};
