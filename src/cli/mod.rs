@@ -23,6 +23,7 @@ mod import;
 mod inspect;
 mod keygen;
 mod pack;
+mod policy;
 mod receipt;
 mod resolve;
 mod sync;
@@ -84,6 +85,7 @@ enum Command {
     Sync(sync::Arguments),
     Receipt(receipt::Arguments),
     Keygen(keygen::Arguments),
+    Policy(policy::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -112,6 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Countersign(arguments) => countersign::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Policy(arguments) => policy::run(arguments, &environment, &output),
         Command::Receipt(arguments) => receipt::run(arguments, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

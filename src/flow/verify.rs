@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
+use super::notices::notices;
 use super::opened::{Opened, authenticate, open};
 use crate::bundle::{Checked, Input, check};
 use crate::document::countersignature::Mark;
@@ -142,7 +143,10 @@ fn author(verified: &mut Verified, approval: Approval) {
 fn policy(verified: &mut Verified, opened: &Opened, judge: Option<&Judge>) {
     let Some(judge) = judge else { return };
     match judge_again(&opened.shipment, judge) {
-        Ok(evidence) => verified.evidence = Some(evidence),
+        Ok(evidence) => {
+            verified.findings.extend(notices(&opened.shipment.lock, &evidence));
+            verified.evidence = Some(evidence);
+        }
         Err(FlowError::Refused(refusals)) => verified.findings.extend(refusals.into_iter().map(refused)),
         Err(error) => verified.findings.push(content(&error)),
     }

@@ -67,3 +67,11 @@ pub const COUNTERSIGNATURES: usize = 16;
 pub const COUNTERSIGNATURE_BYTES: u64 = 64 << 10;
 /// Report that a countersignature carries, in bytes.
 pub const COUNTERSIGNED_REPORT_BYTES: u64 = 4 << 20;
+/// Signers and authorities that one demand of a policy names.
+pub const SIGNERS_PER_RULE: usize = 64;
+/// Groups of signers within groups.
+pub const CONSENT_DEPTH: usize = 4;
+/// Constraints on the predicate of one attestation.
+pub const CONSTRAINTS: usize = 64;
+/// Largest statement whose predicate is compared with constraints, in bytes.
+pub const PREDICATE_BYTES: usize = 16 << 20;

@@ -17,35 +17,35 @@
 //! `unsigned: allow` takes a bundle without its authors' signatures; countersigners are demanded all the same.
 
 use super::{KeySource, Until};
-use crate::document::PaperError;
-use serde::{Deserialize, Serialize};
+use crate::document::form::{Clerk, Form};
+use crate::document::yaml::Node;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
+pub(super) const BUNDLE: &[&str] = &["keys", "threshold", "countersigners", "unsigned"];
+pub(super) const AUTHOR: &[&str] = &["name", "file", "pem", "notAfter"];
+pub(super) const COUNTERSIGNER: &[&str] = &["name", "file", "pem", "notAfter", "report"];
+const REPORTS: &[(&str, ReportDemand)] = &[("optional", ReportDemand::Optional), ("required", ReportDemand::Required)];
+const UNSIGNED: &[(&str, Unsigned)] = &[("refuse", Unsigned::Refuse), ("allow", Unsigned::Allow)];
+
 /// What a policy demands of a bundle itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BundleDemand {
     /// Authors.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<PersonKey>,
     /// Authors by different names that must have signed.
-    #[serde(default = "one")]
     pub threshold: usize,
     /// Those who must have countersigned, all of them.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub countersigners: Vec<PersonKey>,
     /// What becomes of a bundle without enough signatures of its authors.
-    #[serde(default)]
     pub unsigned: Unsigned,
 }
 
-const fn one() -> usize {
-    1
-}
-
 /// A key of a person: `{name: alice, file: alice.pub}` or `{name: alice, pem: …}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenPersonKey", into = "WrittenPersonKey")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(into = "WrittenPersonKey")]
 pub struct PersonKey {
     /// Name; several keys of one name are one person.
     pub name: String,
@@ -58,7 +58,7 @@ pub struct PersonKey {
 }
 
 /// Whether a countersignature must name a report.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ReportDemand {
     /// It may.
@@ -69,7 +69,7 @@ pub enum ReportDemand {
 }
 
 /// What becomes of a bundle without enough signatures of its authors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Unsigned {
     /// It is refused.
@@ -79,40 +79,18 @@ pub enum Unsigned {
     Allow,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct WrittenPersonKey {
     name: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pem: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     not_after: Option<Until>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<ReportDemand>,
-}
-
-impl TryFrom<WrittenPersonKey> for PersonKey {
-    type Error = String;
-
-    fn try_from(written: WrittenPersonKey) -> Result<Self, String> {
-        let key = match (written.file, written.pem) {
-            (Some(file), None) => KeySource::File(file),
-            (None, Some(pem)) => KeySource::Pem(pem),
-            _ => return Err("a key is either a file or a pem".to_owned()),
-        };
-        let shown = |name: &str| !name.trim().is_empty() && !name.contains(char::is_control);
-        if !shown(&written.name) {
-            return Err(format!("{:?} is no name of a person", written.name));
-        }
-        Ok(Self {
-            name: written.name,
-            key,
-            not_after: written.not_after.unwrap_or(Until::Never),
-            report: written.report.unwrap_or_default(),
-        })
-    }
 }
 
 impl From<PersonKey> for WrittenPersonKey {
@@ -132,22 +110,51 @@ impl BundleDemand {
     pub fn authors(&self) -> BTreeSet<&str> {
         self.keys.iter().map(|key| key.name.as_str()).collect()
     }
+}
 
-    /// Refuses what cannot be met or cannot be meant.
-    pub(super) fn check(&self, place: &str) -> Result<(), PaperError> {
-        let persons = self.authors().len();
-        let why = if persons == 0 && self.unsigned == Unsigned::Refuse {
-            "bundle: keys is empty, so no bundle could be accepted; unsigned: allow takes bundles without".to_owned()
-        } else if self.threshold == 0 {
-            "bundle: threshold: 0 would accept anything; unsigned: allow says that".to_owned()
-        } else if persons > 0 && self.threshold > persons {
-            format!("bundle: threshold: {} can never be met by {persons} different names in keys", self.threshold)
-        } else if self.keys.iter().any(|key| key.report == ReportDemand::Required) {
-            "bundle: report belongs to countersigners, not to keys".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(PaperError::Meaning { place: place.to_owned(), why })
+/// Reads the section, and refuses what cannot be met or cannot be meant.
+pub(super) fn read(clerk: &Clerk<'_>, node: &Node) -> Option<BundleDemand> {
+    let form = clerk.form(node, BUNDLE)?;
+    let demand = BundleDemand {
+        keys: clerk.list(form.get("keys"), |node| person(clerk, node, AUTHOR)),
+        threshold: form.get("threshold").map_or(Some(1), |node| clerk.parsed(node))?,
+        countersigners: clerk.list(form.get("countersigners"), |node| person(clerk, node, COUNTERSIGNER)),
+        unsigned: form.get("unsigned").and_then(|node| clerk.word(node, UNSIGNED)).unwrap_or_default(),
+    };
+    let persons = demand.authors().len();
+    if !clerk.is_content() {
+        return Some(demand);
+    }
+    if persons == 0 && demand.unsigned == Unsigned::Refuse {
+        clerk.note(node, "without keys no bundle could be accepted; unsigned: allow takes bundles without");
+    } else if demand.threshold == 0 {
+        clerk.note(node, "threshold: 0 would accept anything; unsigned: allow says that");
+    } else if persons > 0 && demand.threshold > persons {
+        let what = format!("threshold: {} can never be met by {persons} different names in keys", demand.threshold);
+        clerk.note(node, what);
+    }
+    Some(demand)
+}
+
+fn person(clerk: &Clerk<'_>, node: &Node, fields: &[&str]) -> Option<PersonKey> {
+    let form = clerk.form(node, fields)?;
+    let name = form.need_text("name")?;
+    if name.trim().is_empty() || name.contains(char::is_control) {
+        clerk.note(node, format!("{name:?} is no name of a person"));
+    }
+    let not_after = form.get("notAfter").map_or(Some(Until::Never), |node| clerk.parsed(node))?;
+    let report = form.get("report").and_then(|node| clerk.word(node, REPORTS)).unwrap_or_default();
+    Some(PersonKey { name, key: source(clerk, &form, node)?, not_after, report })
+}
+
+fn source(clerk: &Clerk<'_>, form: &Form<'_>, node: &Node) -> Option<KeySource> {
+    match (form.text("file"), form.text("pem")) {
+        (Some(file), None) => Some(KeySource::File(file)),
+        (None, Some(pem)) => Some(KeySource::Pem(pem)),
+        _ => {
+            clerk.note(node, "a key is either a file or a pem");
+            None
+        }
     }
 }
 
@@ -182,6 +189,8 @@ bundle:
         assert_eq!(demand.countersigners[0].report, ReportDemand::Required);
         assert_eq!(demand.countersigners[0].key, KeySource::Pem("PEM".into()));
         assert_eq!(parse("").unwrap(), None);
+        let written = crate::document::yaml::write(&std::collections::BTreeMap::from([("bundle", &demand)]));
+        assert_eq!(parse(&written).unwrap().unwrap(), demand);
     }
 
     #[test]
@@ -190,16 +199,16 @@ bundle:
             ("threshold: 2", "threshold: 3", "can never be met by 2"),
             ("threshold: 2", "threshold: 0", "would accept anything"),
             ("threshold: 2", "treshold: 2", "treshold"),
-            ("name: alice, ", "", "name"),
+            ("name: alice, ", "", "\"name\" is missing"),
             ("name: alice", "name: ' '", "no name of a person"),
             ("file: alice.pub", "file: a, pem: b", "either a file or a pem"),
-            ("file: alice.pub", "file: a, report: required", "belongs to countersigners"),
+            ("file: alice.pub", "file: a, report: required", "report"),
             ("2027-01-31", "2027-13-01", "2027-13-01"),
         ] {
             let error = parse(&SECTION.replacen(from, to, 1)).unwrap_err();
             assert!(error.contains(words), "{to}: {error}");
         }
-        assert!(parse("bundle: {}\n").unwrap_err().contains("keys is empty"));
+        assert!(parse("bundle: {}\n").unwrap_err().contains("without keys"));
         assert!(parse("bundle: {unsigned: allow}\n").is_ok());
     }
 }
