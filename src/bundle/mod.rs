@@ -56,6 +56,6 @@ pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
 pub use read_error::{ReadClass, ReadError, SetName, Spot};
 pub use reader::{BundleReader, Entry, Summary};
 pub use stream::write_stream;
-pub use volumes::find_volumes;
+pub use volumes::{VolumeMark, find_volumes, volume_marks};
 pub use write_error::{FillError, WriteError};
 pub use writer::{BundleWriter, Pending, Resumed, Written};

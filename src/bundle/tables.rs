@@ -19,6 +19,8 @@ pub(super) struct Volume {
     pub records: Vec<Record>,
     /// Where the trailer starts.
     pub end: u64,
+    /// Digest that the volume states of itself: of its header, its table and its footer.
+    pub digest: [u8; 32],
 }
 
 impl Volume {
@@ -60,7 +62,7 @@ impl Volume {
         }
         let records =
             records(table, end).ok_or_else(|| damaged(spot(end, length - end), "the table is not in order"))?;
-        Ok(Self { path: path.to_owned(), header, records, end })
+        Ok(Self { path: path.to_owned(), header, records, end, digest: footer.digest })
     }
 
     /// Returns a range of this volume.

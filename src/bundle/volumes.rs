@@ -59,6 +59,30 @@ fn matches(pattern: &str, name: &str) -> bool {
     (0..=behind.len()).filter(|at| behind.is_char_boundary(*at)).any(|at| matches(rest, &behind[at..]))
 }
 
+/// A volume as it names itself at its end. Its content was not looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeMark {
+    /// Number from 1.
+    pub number: u32,
+    /// File.
+    pub path: PathBuf,
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// Digest of header, table and footer, where these are intact; the table has a digest of every frame.
+    pub digest: Option<[u8; 32]>,
+}
+
+/// Returns how the volumes among `files` name themselves, by their numbers.
+pub fn volume_marks(files: &[PathBuf]) -> Vec<VolumeMark> {
+    let mark = |(number, path): (&u32, &PathBuf)| VolumeMark {
+        number: *number,
+        path: path.clone(),
+        bytes: fs::metadata(path).map_or(0, |meta| meta.len()),
+        digest: Volume::open(path).ok().map(|volume| volume.digest),
+    };
+    survey(files).volumes.iter().map(mark).collect()
+}
+
 /// Volumes of one set, and what is wrong with the rest.
 #[derive(Debug)]
 pub(super) struct Survey {

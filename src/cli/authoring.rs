@@ -3,7 +3,7 @@
 use super::clock;
 use super::error::CliError;
 use super::judging::{Judging, load, text};
-use crate::document::policy::{BundleDemand, KeySource, PersonKey, ReportDemand, Unsigned, Until};
+use crate::document::policy::{BundleDemand, KeySource, PersonKey, Policy, ReportDemand, Unsigned, Until};
 use crate::flow::FlowError;
 use crate::trust::Authors;
 use std::path::{Path, PathBuf};
@@ -32,20 +32,26 @@ impl Authoring {
         let flagged = !self.bundle_keys.is_empty() || !self.countersigners.is_empty();
         let authors = match policy {
             Some((policy, _)) if flagged => {
-                let what =
-                    format!("{} says in its section bundle whose signatures count, and so do flags", policy.place);
-                return Err(
-                    CliError::usage(what).with_hint("leave out --bundle-key and --countersigner, or the section")
-                );
+                let place = &policy.place;
+                let what = format!("{place} says in its section bundle whose signatures count, and so do flags");
+                let hint = "leave out --bundle-key and --countersigner, or the section";
+                return Err(CliError::usage(what).with_hint(hint));
             }
-            Some((policy, base)) => {
-                let demand = policy.bundle.unwrap_or_else(|| demand(Vec::new(), Vec::new(), 1));
-                let mut load = |name: &str| load(Some(&base), name);
-                ready(&demand, &policy.place, &mut load)?
+            Some((Policy { bundle: Some(demand), place, .. }, base)) => {
+                ready(&demand, &place, &mut |name| load(Some(&base), name))?
             }
-            None => self.flags()?,
+            _ => self.flags()?,
         };
-        Ok(if self.allow_unsigned_bundle { authors.allowing_unsigned("--allow-unsigned-bundle") } else { authors })
+        Ok(self.allowing(authors))
+    }
+
+    /// Returns the authors that the flags name, for a command that has no policy.
+    pub fn flagged_authors(&self) -> Result<Authors, CliError> {
+        Ok(self.allowing(self.flags()?))
+    }
+
+    fn allowing(&self, authors: Authors) -> Authors {
+        if self.allow_unsigned_bundle { authors.allowing_unsigned("--allow-unsigned-bundle") } else { authors }
     }
 
     fn flags(&self) -> Result<Authors, CliError> {

@@ -164,7 +164,7 @@ fn hints(error: &FlowError) -> Vec<String> {
         FlowError::Unauthentic(_) => vec![AUTHORS_HINT.to_owned()],
         FlowError::Read(error) => vec![error.finding().hint],
         FlowError::Write(WriteError::Disk { source, .. }) if wrong_place(source) => {
-            vec!["name a folder with -o that is there and may be written".to_owned()]
+            vec!["name a place that is there and may be written, with -o, or --output-file of a countersignature".to_owned()]
         }
         FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
         _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),

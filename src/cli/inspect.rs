@@ -1,28 +1,34 @@
 //! `airlift inspect`
 
+use super::authoring::Authoring;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::medium;
 use super::output::{Form, Output};
-use crate::bundle::Input;
+use crate::bundle::VolumeMark;
+use crate::document::countersignature::Mark;
 use crate::document::evidence::ArtifactEvidence;
 use crate::document::lock::LockedArtifact;
-use crate::flow::{Medium, Opened, open_bundle};
+use crate::flow::{Inspected, bill_of_lading, check_publishable, checksum, inspect, publish};
 use crate::model::{Digest, Verdict};
-use crate::trust::Authors;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Show what a bundle holds, from its head alone
 ///
-/// Nothing is verified here but what the head says of itself; `airlift verify` does.
+/// Nothing is verified here but the signatures, and those only where keys are given; `airlift verify` reads every byte.
 #[derive(clap::Args)]
 pub struct Arguments {
-    /// Volumes, folders or globs of volumes; `-` for standard input
+    /// Volumes and countersignatures, folders or globs of them; `-` for standard input
     #[arg(value_name = "BUNDLE", required = true)]
     bundle: Vec<PathBuf>,
+    /// Write the bill of lading to this file too: one HTML page that loads nothing from elsewhere
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    #[command(flatten)]
+    authoring: Authoring,
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
@@ -33,6 +39,8 @@ pub struct Arguments {
 struct Contents<'a> {
     bundle: &'a Digest,
     signed: bool,
+    authenticity: String,
+    signatures: &'a [Mark],
     volumes: Vec<VolumeLine>,
     blobs: usize,
     bytes: u64,
@@ -42,8 +50,10 @@ struct Contents<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct VolumeLine {
+    number: u32,
     file: PathBuf,
     bytes: u64,
+    checksum: String,
 }
 
 #[derive(Serialize)]
@@ -57,12 +67,12 @@ struct Line<'a> {
 
 /// Inspects.
 pub fn run(arguments: Arguments, _: &Environment, output: &Output) -> Result<u8, CliError> {
-    let (input, files) = match medium(&arguments.bundle)? {
-        Medium::Files(files) => (Input::Files(files.clone()), files),
-        Medium::Stream(stream) => (Input::Stream(stream), Vec::new()),
-    };
-    let opened = open_bundle(input, &Authors::anyone())?;
-    let contents = contents(&opened, files);
+    arguments.html.as_deref().map_or(Ok(()), check_publishable)?;
+    let inspected = inspect(medium(&arguments.bundle)?, &arguments.authoring.flagged_authors()?)?;
+    if let Some(path) = &arguments.html {
+        publish(path, bill_of_lading(&inspected).as_bytes())?;
+    }
+    let contents = contents(&inspected);
     match arguments.output {
         Form::Json => output.json(&contents),
         Form::Table => show(&contents, output),
@@ -70,8 +80,12 @@ pub fn run(arguments: Arguments, _: &Environment, output: &Output) -> Result<u8,
     Ok(DONE)
 }
 
-fn contents(opened: &Opened, files: Vec<PathBuf>) -> Contents<'_> {
-    let volume = |file: PathBuf| VolumeLine { bytes: std::fs::metadata(&file).map_or(0, |meta| meta.len()), file };
+fn contents(inspected: &Inspected) -> Contents<'_> {
+    let line = |volume: &VolumeMark| {
+        let VolumeMark { number, path, bytes, .. } = volume;
+        VolumeLine { number: *number, file: path.clone(), bytes: *bytes, checksum: checksum(volume) }
+    };
+    let opened = &inspected.opened;
     let shipment = &opened.shipment;
     let lines =
         shipment.lock.artifacts.iter().zip(&shipment.evidence.artifacts).enumerate().map(|(at, (locked, evidence))| {
@@ -85,7 +99,9 @@ fn contents(opened: &Opened, files: Vec<PathBuf>) -> Contents<'_> {
     Contents {
         bundle: &opened.bundle_id,
         signed: opened.reader.envelope().is_some(),
-        volumes: files.into_iter().map(volume).collect(),
+        authenticity: inspected.authenticity(),
+        signatures: &inspected.approval.marks,
+        volumes: inspected.volumes.iter().map(line).collect(),
         blobs: inventory.len(),
         bytes: inventory.iter().map(|record| record.size).sum(),
         artifacts: lines.collect(),
@@ -94,9 +110,10 @@ fn contents(opened: &Opened, files: Vec<PathBuf>) -> Contents<'_> {
 
 fn show(contents: &Contents<'_>, output: &Output) {
     output.result(format!("bundle {}", contents.bundle));
-    output.result(if contents.signed { "signed; `airlift verify --bundle-key` checks by whom" } else { "not signed" });
+    output.result(&contents.authenticity);
+    super::marks::show(contents.signatures, output);
     for volume in &contents.volumes {
-        output.result(format!("  {}  {}", volume.file.display(), human::bytes(volume.bytes)));
+        output.result(format!("  {}  {}  {}", volume.checksum, volume.file.display(), human::bytes(volume.bytes)));
     }
     let mut rows = vec![["ARTIFACT", "DIGEST", "SIZE", "EVIDENCE", "ACCEPTED BY"].map(str::to_owned).to_vec()];
     rows.extend(contents.artifacts.iter().map(row));

@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod human;
 mod judging;
+mod marks;
 mod output;
 mod progress;
 mod prompt;

@@ -1,12 +1,15 @@
 //! `airlift verify`
 
 use super::authoring::Authoring;
+use super::clock;
 use super::environment::Environment;
 use super::error::{CliError, findings_code};
-use super::human;
 use super::judging::{Judging, medium};
 use super::output::{Form, Output};
+use super::{human, marks};
+use crate::document::countersignature::PolicyReference;
 use crate::flow::{Context, Verified, VerifyRequest, verify};
+use serde::Serialize;
 use std::path::PathBuf;
 
 /// Check a bundle offline: every byte, its author's signature, and every artifact under a policy
@@ -29,17 +32,36 @@ pub struct Arguments {
     concurrency: Option<usize>,
 }
 
+/// What is kept of a verification: by what, under which policy and when, and what came of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Record<'a> {
+    result: &'static str,
+    checked_at: String,
+    tool: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<&'a PolicyReference>,
+    #[serde(flatten)]
+    verified: &'a Verified,
+}
+
 /// Verifies.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
-    let judge = arguments.judging.judge_if_asked()?;
+    let judge = arguments.judging.named_judge()?;
     let authors = arguments.authoring.authors(&arguments.judging)?;
     let progress = output.progress();
     let threads = arguments.concurrency.unwrap_or_else(super::cores);
     let context = Context { events: &progress, threads, stop: &environment.stop };
-    let request = VerifyRequest { from: medium(&arguments.bundle)?, authors: &authors, judge: judge.as_ref() };
+    let request = VerifyRequest { from: medium(&arguments.bundle)?, authors: &authors, judge: judge.as_ref().map(|(_, judge)| judge) };
     let verified = verify(request, &context)?;
     match arguments.output {
-        Form::Json => output.json(&verified),
+        Form::Json => output.json(&Record {
+            result: if verified.holds() { "good" } else { "not good" },
+            checked_at: clock::now(),
+            tool: concat!("airlift ", env!("CARGO_PKG_VERSION")),
+            policy: judge.as_ref().map(|(policy, _)| policy),
+            verified: &verified,
+        }),
         Form::Table => show(&verified, judge.is_some(), output),
     }
     Ok(findings_code(&verified.findings))
@@ -53,6 +75,7 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
     if let Some(words) = &verified.authenticity {
         output.result(words);
     }
+    marks::show(&verified.signatures, output);
     let artifacts = human::count(verified.artifacts as u64, "artifact");
     let volumes = human::count(verified.volumes as u64, "volume");
     let bytes = human::bytes(verified.bytes);

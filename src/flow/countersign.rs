@@ -113,7 +113,7 @@ fn place(output: Option<PathBuf>, beside: Option<PathBuf>, who: &str) -> Result<
         (Some(output), _) => Ok(output),
         (None, Some(beside)) => Ok(beside),
         (None, None) => {
-            Err(FlowError::Usage("a stream says not where its volumes are; name a file with --output".to_owned()))
+            Err(FlowError::Usage("a stream says not where its volumes are; name a file with --output-file".to_owned()))
         }
     }
 }

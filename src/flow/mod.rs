@@ -4,6 +4,7 @@
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
 mod attachments;
+mod bill;
 mod context;
 mod countersign;
 mod deliver;
@@ -32,6 +33,7 @@ mod wanted;
 
 pub use crate::trust::Authors;
 pub use attachments::Discovery;
+pub use bill::{Inspected, bill_of_lading, checksum, inspect};
 pub use context::Context;
 pub use countersign::{Countersigned, Request as CountersignRequest, countersign};
 pub use error::{FlowError, ItemFault, Refusal};

@@ -53,6 +53,8 @@ fn a_transfer_zone_signs_what_it_verified_and_the_far_side_demands_it_by_name() 
     verify_under(&stage, DEMAND, &[&found]).expect(0).says(&["countersigned by dmz at", "(claimed)"]);
     verify_under(&stage, REPORT, &["b.0*.airlift"]).expect(0);
     let json: Value = serde_json::from_str(&verify_under(&stage, DEMAND, &[&found, "-o", "json"]).stdout).unwrap();
+    assert_eq!((json["result"].as_str(), json["policy"]["name"].as_str()), (Some("good"), Some("policy.yaml")));
+    assert!(json["checkedAt"].is_string() && json["tool"].is_string());
     let mark = &json["signatures"][1];
     assert_eq!((mark["role"].as_str(), mark["name"].as_str()), (Some("countersigner"), Some("dmz")));
     assert_eq!(mark["verdict"], "good");

@@ -13,6 +13,7 @@ mod harbor_double;
 mod harbor_journey;
 mod journey;
 mod kill;
+mod lading;
 mod limits;
 mod registry_client;
 mod registry_server;

@@ -350,3 +350,93 @@ fn a_lock_is_signed_and_a_pack_takes_it_only_as_it_was_signed() {
     pack("bob.pub", "e").expect(30).says(&["airlift.lock is not accepted", "but this is"]);
     assert!(!stage.path("d.airlift").exists() && !stage.path("e.airlift").exists());
 }
+
+/// Runs cosign, where it is installed; nothing where it is not.
+fn cosign(stage: &Stage, arguments: &[&str]) -> Option<std::process::Output> {
+    let mut command = std::process::Command::new("cosign");
+    command.args(arguments).current_dir(stage.folder.path()).env("COSIGN_PASSWORD", crate::stage::CANARY);
+    command.env("HOME", stage.path("home")).output().ok()
+}
+
+fn cosign_must(stage: &Stage, arguments: &[&str]) {
+    let out = cosign(stage, arguments).unwrap();
+    assert!(out.status.success(), "cosign {arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn cosign_verifies_at_a_registry_with_a_referrers_api_what_was_signed_before_and_imported() {
+    let stage = stage(&["alice"]);
+    if cosign(&stage, &["version"]).is_none() {
+        eprintln!("SKIPPED: cosign is not installed");
+        return;
+    }
+    cosign_must(&stage, &["generate-key-pair", "--output-key-prefix", "signer"]);
+    let offline =
+        ["--key", "signer.key", "--tlog-upload=false", "--use-signing-config=false", "--allow-http-registry", "-y"];
+    let sign = |verb: &str, more: &[&str]| cosign_must(&stage, &[&[verb], &offline[..], more].concat());
+    let references: Vec<String> = (2..4_u64).map(|n| stage.publish(&format!("team/i{n}"), "1", &small(n))).collect();
+    std::fs::write(stage.path("predicate.json"), "{\"builder\": \"tests\"}").unwrap();
+    sign("sign", &["--new-bundle-format=false", &references[0]]);
+    sign("sign", &["--new-bundle-format=true", &references[1]]);
+    let attest = ["--type", "https://example.com/built", "--predicate", "predicate.json", &references[1]];
+    sign("attest", &attest);
+
+    // cosign's own encrypted key signs the bundle too.
+    let mut pack = stage.command(&[
+        "pack",
+        &references[0],
+        &references[1],
+        "-o",
+        "c",
+        "--key",
+        "signer.pub",
+        "--plain-http",
+        "--sign-key",
+        "signer.key",
+    ]);
+    pack.env("COSIGN_PASSWORD", crate::stage::CANARY);
+    stage.run(pack).expect(0);
+    let to = stage.enclave.host();
+    let import = ["import", "c.airlift", "--to", &to, "--bundle-key", "signer.pub", "--plain-http"];
+    stage.airlift(&[&import[..], &["--receipt", "r.json", "--sign-key", "dmz.key"]].concat()).expect(0);
+    let verify = |verb: &str, more: &[&str]| {
+        cosign_must(
+            &stage,
+            &[&[verb, "--key", "signer.pub", "--insecure-ignore-tlog", "--allow-http-registry"], more].concat(),
+        );
+    };
+    let there: Vec<String> = references.iter().map(|name| name.replace(&stage.upstream.host(), &to)).collect();
+    there.iter().for_each(|name| verify("verify", &[name]));
+    verify("verify-attestation", &["--type", "https://example.com/built", &there[1]]);
+    let other =
+        cosign(&stage, &["verify", "--key", "bob.pub", "--insecure-ignore-tlog", "--allow-http-registry", &there[0]]);
+    assert!(!other.unwrap().status.success(), "a stranger's key must not do");
+
+    // cosign checks airlift's seal over the receipt: the signature is over DSSE's encoding of type and statement.
+    let sealed: serde_json::Value = serde_json::from_slice(&std::fs::read(stage.path("r.json.sig")).unwrap()).unwrap();
+    std::fs::write(stage.path("r.b64"), sealed["signatures"][0]["sig"].as_str().unwrap()).unwrap();
+    let receipt = std::fs::read(stage.path("r.json")).unwrap();
+    let statement =
+        format!("{{\"sha256\":\"{}\",\"size\":{}}}", airlift::model::Digest::of(&receipt).hex(), receipt.len());
+    let signed = format!("DSSEv1 {} {RECEIPT_STATEMENT} {} {statement}", RECEIPT_STATEMENT.len(), statement.len());
+    std::fs::write(stage.path("r.pae"), signed).unwrap();
+    let blob = ["--signature", "r.b64", "--insecure-ignore-tlog=true", "r.pae"];
+    cosign_must(&stage, &[&["verify-blob", "--key", "dmz.pub"], &blob[..]].concat());
+
+    // And a key that airlift made and encrypted signs in cosign's hands.
+    let mut keygen = stage.command(&["keygen", "-o", "locked"]);
+    keygen.env("AIRLIFT_KEY_PASSWORD", crate::stage::CANARY);
+    stage.run(keygen).expect(0);
+    let out = [
+        "--tlog-upload=false",
+        "--use-signing-config=false",
+        "--new-bundle-format=false",
+        "--output-signature",
+        "p.sig",
+        "-y",
+        "predicate.json",
+    ];
+    cosign_must(&stage, &[&["sign-blob", "--key", "locked.key"], &out[..]].concat());
+    let blob = ["--signature", "p.sig", "--insecure-ignore-tlog=true", "predicate.json"];
+    cosign_must(&stage, &[&["verify-blob", "--key", "locked.pub"], &blob[..]].concat());
+}

@@ -1,0 +1,84 @@
+//! Looks at the head of a bundle without refusing it, and makes the bill of lading of what stands there.
+
+use super::error::FlowError;
+use super::import::Medium;
+use super::opened::{Opened, authenticate, open};
+use crate::bundle::{Input, VolumeMark, volume_marks};
+use crate::document::countersignature::PolicyReference;
+use crate::emit::lading::{Consignment, Lading, VolumeLine, page, spoken};
+use crate::model::Digest;
+use crate::trust::{Approval, Authors};
+
+/// A bundle that was looked at.
+pub struct Inspected {
+    /// Its head.
+    pub opened: Opened,
+    /// Judgement of its signatures, where keys were given to judge them by; it refuses nothing here.
+    pub approval: Approval,
+    /// Whether there was anything to judge signatures by.
+    pub judged: bool,
+    /// Volumes, in order; empty for a stream.
+    pub volumes: Vec<VolumeMark>,
+}
+
+/// Reads the head of a bundle and judges its signatures; whatever comes of that, the content is shown.
+pub fn inspect(from: Medium, authors: &Authors) -> Result<Inspected, FlowError> {
+    let (input, files) = match from {
+        Medium::Files(files) => (Input::Files(files.clone()), files),
+        Medium::Stream(stream) => (Input::Stream(stream), Vec::new()),
+    };
+    let opened = open(input, &Authors::anyone())?;
+    let reader = &opened.reader;
+    let approval = authenticate(reader.statement(), reader.envelope(), reader.countersignatures(), authors);
+    let volumes = volume_marks(&files);
+    Ok(Inspected { opened, approval, judged: !authors.is_empty(), volumes })
+}
+
+impl Inspected {
+    /// Says who signed, or why that is not accepted, or that nothing was given to judge it by.
+    pub fn authenticity(&self) -> String {
+        let signed = self.opened.reader.envelope().is_some();
+        match (&self.approval.decision, self.judged, signed) {
+            (Ok(words), true, _) => words.clone(),
+            (Err(why), true, _) => format!("not accepted: {why}"),
+            (_, false, true) => "signed, but not checked by whom: no key was given".to_owned(),
+            (_, false, false) => "not signed".to_owned(),
+        }
+    }
+}
+
+/// Writes the page.
+pub fn bill_of_lading(inspected: &Inspected) -> String {
+    let Opened { shipment, papers, bundle_id, reader, .. } = &inspected.opened;
+    let artifacts = shipment.lock.artifacts.iter().zip(&shipment.evidence.artifacts).enumerate();
+    let consignment = |(at, (locked, evidence))| {
+        let bytes = shipment.blobs_of_artifact(at).iter().map(|blob| blob.descriptor.size).sum();
+        Consignment { locked, evidence, bytes }
+    };
+    let policy = papers.policy.as_ref();
+    let policy =
+        policy.map(|text| PolicyReference { name: "the author's policy".to_owned(), digest: Digest::of(text) });
+    let inventory = reader.inventory();
+    page(&Lading {
+        bundle: bundle_id,
+        authenticity: &inspected.authenticity(),
+        authentic: inspected.judged && inspected.approval.decision.is_ok(),
+        signatures: &inspected.approval.marks,
+        volumes: inspected.volumes.iter().map(line).collect(),
+        blobs: inventory.len() as u64,
+        bytes: inventory.iter().map(|record| record.size).sum(),
+        policy: policy.as_ref(),
+        artifacts: artifacts.map(consignment).collect(),
+        tool: concat!("airlift ", env!("CARGO_PKG_VERSION")),
+    })
+}
+
+/// Returns the checksum of a volume in the form to be read aloud.
+pub fn checksum(volume: &VolumeMark) -> String {
+    volume.digest.map_or("not readable".to_owned(), |digest| spoken(&digest))
+}
+
+fn line(volume: &VolumeMark) -> VolumeLine {
+    let file = volume.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    VolumeLine { number: volume.number, file, bytes: volume.bytes, checksum: checksum(volume) }
+}
