@@ -2,6 +2,10 @@
 # Cases about the bundle's own signatures, with real programs: the transfer zone without any network, cosign's view of
 # airlift's seals and keys, a password on a terminal, and cosign at the destination behind a countersigned bundle.
 # Sourced by scripts/real-parts.sh, whose tools and folders it uses; $work/vols holds a signed bundle in volumes.
+# shellcheck disable=SC2154 # the variables are those of real-parts.sh
+
+volumes() { find "$work/vols" -name 'site.*.airlift' ! -name '*.countersigned-*' | sort; }
+content_of_volumes() { volumes | xargs cat; }
 
 keys_for_a_transfer_zone() {
   airlift keygen -o "$work/dmz" | grep -q '(encrypted)' # AIRLIFT_KEY_PASSWORD is set
@@ -23,14 +27,13 @@ YAML
 a_transfer_zone_needs_no_network() {
   local sum
   unshare --user --map-root-user --net true 2>/dev/null || { echo 'no namespaces here, so the run is only traced'; return 0; }
-  sum=$(cat "$work"/vols/site.[0-9]*.airlift | sha256sum)
-  rm -f "$work"/vols/*.countersigned-*
+  sum=$(content_of_volumes | sha256sum)
   echo '{"vulnerabilities": []}' >"$work/scan.json"
   write_policy "$work/policy.yaml" "$work/signer.pub"
   unshare --user --map-root-user --net "$program_under_test" verify "$work/vols" --bundle-key "$work/bundle.pub" --policy "$work/policy.yaml"
   unshare --user --map-root-user --net "$program_under_test" countersign "$work/vols" --bundle-key "$work/bundle.pub" \
     --policy "$work/policy.yaml" --sign-key "$work/dmz.key" --report "$work/scan.json" --carry-report --statement 'scanned'
-  equal "$(cat "$work"/vols/site.[0-9][0-9][1-9].airlift | sha256sum)" "$sum" 'the volumes'
+  equal "$(content_of_volumes | sha256sum)" "$sum" 'the volumes'
   airlift verify "$work/vols" --policy "$work/zone-policy.yaml" -o json >"$work/verified.json"
   jq -e '.result == "good" and ([.signatures[] | select(.verdict == "good")] | length == 2)' "$work/verified.json"
   jq -e --arg sum "sha256:$(sha256sum <"$work/scan.json" | cut -d' ' -f1)" '.signatures[1].says.report.digest == $sum' "$work/verified.json"
@@ -44,12 +47,13 @@ no_call_of_a_verification_is_about_a_socket() {
 plain_tools_pass_over_a_countersignature() {
   local with without
   with=$(cat "$work"/vols/*.airlift | zstd -dc | sha256sum)
-  without=$(cat "$work"/vols/site.[0-9][0-9][1-9].airlift | zstd -dc | sha256sum)
+  without=$(content_of_volumes | zstd -dc | sha256sum)
   equal "$with" "$without" 'the tar stream'
 }
 
 import_demands_the_transfer_zone() {
-  expect 30 airlift import --plain-http "$work"/vols/site.[0-9][0-9][1-9].airlift --to "$destination/zone" --policy "$work/zone-policy.yaml"
+  # shellcheck disable=SC2046 # names without blanks
+  expect 30 airlift import --plain-http $(volumes) --to "$destination/zone" --policy "$work/zone-policy.yaml"
   cat "$work"/vols/*.airlift | airlift import - --plain-http --no-progress --to "$destination/zone" \
     --policy "$work/zone-policy.yaml" --receipt "$work/zone.json" --sign-key "$work/dmz.key"
   airlift receipt verify "$work/zone.json" --key "$work/dmz.pub" --destination "$destination/zone"

@@ -6,6 +6,7 @@ use crate::flow::{AUTHORS_HINT, FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
+use crate::serve::ServeError;
 
 /// All was done.
 pub const DONE: u8 = 0;
@@ -88,6 +89,13 @@ impl From<FlowError> for CliError {
     }
 }
 
+impl From<ServeError> for CliError {
+    fn from(error: ServeError) -> Self {
+        let causes = std::error::Error::source(&error).map(ToString::to_string).into_iter().collect();
+        Self { causes, ..Self::usage(error.to_string()) }
+    }
+}
+
 fn faults(error: &FlowError) -> &[ItemFault] {
     match error {
         FlowError::Source(items) => items,
@@ -164,7 +172,10 @@ fn hints(error: &FlowError) -> Vec<String> {
         FlowError::Unauthentic(_) => vec![AUTHORS_HINT.to_owned()],
         FlowError::Read(error) => vec![error.finding().hint],
         FlowError::Write(WriteError::Disk { source, .. }) if wrong_place(source) => {
-            vec!["name a place that is there and may be written, with -o, or --output-file of a countersignature".to_owned()]
+            vec![
+                "name a place that is there and may be written, with -o, or --output-file of a countersignature"
+                    .to_owned(),
+            ]
         }
         FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
         _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),

@@ -27,6 +27,7 @@ mod pack;
 mod policy;
 mod receipt;
 mod resolve;
+mod serve;
 mod sync;
 mod verify;
 mod why;
@@ -85,6 +86,7 @@ enum Command {
     Import(import::Arguments),
     Sync(sync::Arguments),
     Receipt(receipt::Arguments),
+    Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Policy(policy::Arguments),
     Demo(demo::Arguments),
@@ -117,6 +119,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
         Command::Policy(arguments) => policy::run(arguments, &environment, &output),
         Command::Receipt(arguments) => receipt::run(arguments, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

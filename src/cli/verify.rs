@@ -52,7 +52,11 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let threads = arguments.concurrency.unwrap_or_else(super::cores);
     let context = Context { events: &progress, threads, stop: &environment.stop };
-    let request = VerifyRequest { from: medium(&arguments.bundle)?, authors: &authors, judge: judge.as_ref().map(|(_, judge)| judge) };
+    let request = VerifyRequest {
+        from: medium(&arguments.bundle)?,
+        authors: &authors,
+        judge: judge.as_ref().map(|(_, judge)| judge),
+    };
     let verified = verify(request, &context)?;
     match arguments.output {
         Form::Json => output.json(&Record {

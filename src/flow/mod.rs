@@ -5,6 +5,7 @@
 
 mod attachments;
 mod bill;
+mod checked;
 mod context;
 mod countersign;
 mod deliver;
@@ -24,6 +25,7 @@ mod publish;
 mod receipt;
 mod remember;
 mod resolve;
+mod shelve;
 mod shipment;
 mod signed_paper;
 mod subset;
@@ -47,6 +49,7 @@ pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::{Resolved, Update};
+pub use shelve::{Shelved, shelve_bundle, shelve_layout};
 pub use shipment::{NeededBlob, Shipment};
 pub use signed_paper::{
     AcceptedReceipt, ReceiptDemand, accept_receipt, is_time, publish_signed, read_signed, signature_path,

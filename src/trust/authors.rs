@@ -80,9 +80,14 @@ impl Authors {
         self
     }
 
-    /// Returns whether nothing is asked of a bundle's signatures, and nothing is known to judge them by.
-    pub fn is_empty(&self) -> bool {
-        self.persons.is_empty()
+    /// Returns whether any key is known to judge signatures by.
+    pub fn knows_somebody(&self) -> bool {
+        !self.persons.is_empty()
+    }
+
+    /// Returns whether nobody is known, and nothing was said about bundles without a signature.
+    pub fn is_silent(&self) -> bool {
+        !self.knows_somebody() && self.unsigned.is_none()
     }
 
     /// Judges the signatures over a bundle.

@@ -18,5 +18,6 @@ mod limits;
 mod registry_client;
 mod registry_server;
 mod seals;
+mod serve_bundle;
 mod stage;
 mod trust;

@@ -412,7 +412,12 @@ fn cosign_verifies_at_a_registry_with_a_referrers_api_what_was_signed_before_and
         cosign(&stage, &["verify", "--key", "bob.pub", "--insecure-ignore-tlog", "--allow-http-registry", &there[0]]);
     assert!(!other.unwrap().status.success(), "a stranger's key must not do");
 
-    // cosign checks airlift's seal over the receipt: the signature is over DSSE's encoding of type and statement.
+    cosign_checks_a_seal(&stage);
+    cosign_signs_with_a_key_of_ours(&stage);
+}
+
+/// The signature of a seal is over DSSE's encoding of type and statement, so cosign can check it as a blob's.
+fn cosign_checks_a_seal(stage: &Stage) {
     let sealed: serde_json::Value = serde_json::from_slice(&std::fs::read(stage.path("r.json.sig")).unwrap()).unwrap();
     std::fs::write(stage.path("r.b64"), sealed["signatures"][0]["sig"].as_str().unwrap()).unwrap();
     let receipt = std::fs::read(stage.path("r.json")).unwrap();
@@ -421,9 +426,11 @@ fn cosign_verifies_at_a_registry_with_a_referrers_api_what_was_signed_before_and
     let signed = format!("DSSEv1 {} {RECEIPT_STATEMENT} {} {statement}", RECEIPT_STATEMENT.len(), statement.len());
     std::fs::write(stage.path("r.pae"), signed).unwrap();
     let blob = ["--signature", "r.b64", "--insecure-ignore-tlog=true", "r.pae"];
-    cosign_must(&stage, &[&["verify-blob", "--key", "dmz.pub"], &blob[..]].concat());
+    cosign_must(stage, &[&["verify-blob", "--key", "dmz.pub"], &blob[..]].concat());
+}
 
-    // And a key that airlift made and encrypted signs in cosign's hands.
+/// A key that airlift made and encrypted signs in cosign's hands.
+fn cosign_signs_with_a_key_of_ours(stage: &Stage) {
     let mut keygen = stage.command(&["keygen", "-o", "locked"]);
     keygen.env("AIRLIFT_KEY_PASSWORD", crate::stage::CANARY);
     stage.run(keygen).expect(0);
@@ -436,7 +443,7 @@ fn cosign_verifies_at_a_registry_with_a_referrers_api_what_was_signed_before_and
         "-y",
         "predicate.json",
     ];
-    cosign_must(&stage, &[&["sign-blob", "--key", "locked.key"], &out[..]].concat());
+    cosign_must(stage, &[&["sign-blob", "--key", "locked.key"], &out[..]].concat());
     let blob = ["--signature", "p.sig", "--insecure-ignore-tlog=true", "predicate.json"];
-    cosign_must(&stage, &[&["verify-blob", "--key", "locked.pub"], &blob[..]].concat());
+    cosign_must(stage, &[&["verify-blob", "--key", "locked.pub"], &blob[..]].concat());
 }
