@@ -37,7 +37,7 @@ mod attestation;
 mod day;
 mod distinguished_name;
 mod flags;
-//IMPORT pub mod import;
+pub mod import;
 mod notation;
 mod read;
 mod regexp;
@@ -171,10 +171,25 @@ pub struct Rule {
     pub demand: Demand,
     /// What happens to an artifact that it refuses; the policy's own mode where nothing is said.
     pub mode: Option<Mode>,
+    /// What signatures must say of the name under which the artifact was signed.
+    pub signed_reference: SignedReference,
     /// Line of the policy file; 0 where it stands in none.
     pub line: usize,
     /// Flag that made the rule; empty where it stands in a file.
     pub origin: String,
+}
+
+/// What a signature must say of the name under which the artifact was signed. Only cosign's older form says one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignedReference {
+    /// Nothing: the digest alone binds a signature to an artifact, wherever it was signed.
+    #[default]
+    Any,
+    /// The repository of the source.
+    Repository,
+    /// The repository of the source, and its tag where the source has one.
+    Exact,
 }
 
 /// What a rule demands.
@@ -208,7 +223,7 @@ pub struct Exemption {
 impl Rule {
     /// Makes a rule that stands in no file.
     pub const fn new(patterns: Vec<Pattern>, demand: Demand) -> Self {
-        Self { patterns, demand, mode: None, line: 0, origin: String::new() }
+        Self { patterns, demand, mode: None, signed_reference: SignedReference::Any, line: 0, origin: String::new() }
     }
 }
 

@@ -185,6 +185,17 @@ impl<'a> Signature<'a> {
             .map_err(|e| Refusal::unknown(e.to_string()))
     }
 
+    /// Returns the name under which it was signed, where its form says one. Called only when the signature was verified.
+    pub(super) fn reference(&self) -> Option<String> {
+        match self {
+            Self::Legacy(legacy) => match legacy.content() {
+                Content::Simple { payload, .. } => simple::reference(payload),
+                Content::Envelope { .. } => None,
+            },
+            Self::Bundle(_) => None,
+        }
+    }
+
     /// Returns the predicate of a statement. Called only when the signature and the subject were verified.
     pub(super) fn predicate(&self) -> Result<serde_json::Value, Refusal> {
         match self {

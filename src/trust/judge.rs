@@ -102,7 +102,7 @@ impl Judge {
             }
             ReadyDemand::Evidence(wants) => {
                 let judged: Vec<Judged> =
-                    pieces.into_iter().map(|piece| self.judged(piece, &subject.digest, wants)).collect();
+                    pieces.into_iter().map(|piece| self.judged(piece, (name, &subject.digest), wants)).collect();
                 (decision::decide(wants, &judged), judged)
             }
         };
@@ -144,14 +144,14 @@ impl Judge {
     }
 
     /// Judges one piece under every signer of a rule.
-    fn judged(&self, piece: Piece<'_>, subject: &Digest, wants: &Wants) -> Judged {
+    fn judged(&self, piece: Piece<'_>, (name, subject): (&ImageRef, &Digest), wants: &Wants) -> Judged {
         let Piece { record, material, damaged } = piece;
         let mut judged = Judged::of(record, damaged);
         let Some(layer) = material else { return judged };
         match Signature::read(&layer) {
             Err(refusal) => judged.refuse_all(wants, &refusal),
             Ok(signature) => {
-                let piece = PieceUnder { signature: &signature, wants, stale: &self.stale, now: self.now };
+                let piece = PieceUnder { signature: &signature, name, wants, stale: &self.stale, now: self.now };
                 for (at, signer) in wants.signers.iter().enumerate() {
                     judged.take(&piece, at, signature.attempt(subject, signer, self.now));
                 }
