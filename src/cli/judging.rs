@@ -3,6 +3,7 @@
 use super::clock;
 use super::environment::Environment;
 use super::error::CliError;
+use super::policy_files::Beside;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
 use crate::flow::{Authors, FlowError, read_paper};
 use crate::trust::{Judge, PublicKey, SigningKey};
@@ -101,11 +102,7 @@ pub fn text(path: &Path) -> Result<String, CliError> {
 
 /// Makes a judge; files that the policy names are looked up beside it.
 pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
-    let mut load = |name: &str| {
-        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-        read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
-    };
-    Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
+    Judge::new(policy, &mut Beside::new(base), clock::seconds()).map_err(|error| FlowError::from(error).into())
 }
 
 /// Whose signature over a bundle is accepted.

@@ -32,7 +32,7 @@ mod flags;
 mod form;
 mod notation;
 
-pub use distinguished_name::{DistinguishedName, NAME_BYTES, NameError};
+pub use distinguished_name::{DistinguishedName, NameError};
 pub use flags::{Flags, KeylessFlags};
 pub use notation::{
     Action, CertificateSource, Identities, Level, NotationSigner, StoreKind, StoreName, TrustStoreSource, Validation,

@@ -3,12 +3,12 @@
 use super::attempt::Signature;
 use super::outcome::{Meaning, Proof, Refusal};
 use super::pieces::{self, Candidate, Piece};
+use super::policy_files::PolicyFiles;
 use super::rules::{self, ReadyDemand, ReadyRule, Wants};
 use super::signers::{Material, TrustError};
 use super::time;
 use crate::document::policy::{Exemption, Policy};
-use crate::model::{Descriptor, Digest, Evidence, ImageRef, Verdict};
-use std::io;
+use crate::model::{Descriptor, Evidence, ImageRef, Verdict};
 
 /// Judges artifacts under one policy, at one time.
 pub struct Judge {
@@ -44,15 +44,11 @@ struct Judged {
 }
 
 impl Judge {
-    /// Makes `policy` ready: `load` reads keys and roots by the paths in it, `now` is in seconds since 1970.
+    /// Makes `policy` ready: `load` reads keys, roots and trust stores by the paths in it, `now` is in seconds since 1970.
     ///
     /// `now` decides about exemptions and signatures from the future. The verifying library also compares log
     /// times with the clock of the machine.
-    pub fn new(
-        policy: &Policy,
-        load: &mut dyn FnMut(&str) -> io::Result<Vec<u8>>,
-        now: i64,
-    ) -> Result<Self, TrustError> {
+    pub fn new(policy: &Policy, load: &mut dyn PolicyFiles, now: i64) -> Result<Self, TrustError> {
         // Without one, everything up to the first verification would seem to work.
         if sigstore_crypto::try_default_provider().is_none() {
             return Err(TrustError::NoProvider);
@@ -85,7 +81,7 @@ impl Judge {
             }
             ReadyDemand::Exempt(exemption) => self.exempted(exemption, words, pieces),
             ReadyDemand::Evidence(wants) => {
-                let judged = pieces.into_iter().map(|piece| self.judged(piece, &subject.digest, wants)).collect();
+                let judged = pieces.into_iter().map(|piece| self.judged(piece, subject, wants)).collect();
                 decide(wants, words, judged)
             }
         }
@@ -107,7 +103,7 @@ impl Judge {
         }
     }
 
-    fn judged(&self, piece: Piece<'_>, subject: &Digest, wants: &Wants) -> Judged {
+    fn judged(&self, piece: Piece<'_>, subject: &Descriptor, wants: &Wants) -> Judged {
         let Piece { record, material } = piece;
         let Some(layer) = material else { return Judged { record, proofs: Vec::new(), refusal: None } };
         let mut judged = Judged { record, proofs: Vec::new(), refusal: None };
@@ -168,6 +164,7 @@ fn describe(record: &mut Evidence, proof: &Proof) {
     record.log = Some(proof.log.name().to_owned());
     record.log_entry = proof.entry.clone();
     record.trust_root = proof.root.clone();
+    record.time_source = proof.time_source.clone();
     record.times = proof.times.iter().map(|time| time::rfc3339(*time)).collect();
     record.not_checked = proof.not_checked.iter().map(|name| (*name).to_owned()).collect();
     if let Meaning::Attestation(kind) = &proof.meaning {

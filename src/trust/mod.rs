@@ -18,14 +18,18 @@ mod attempt;
 mod bundle03;
 mod check;
 mod envelope;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod judge;
 pub mod keyfile;
 pub mod keys;
 mod legacy;
+mod notation;
 mod outcome;
 mod pem;
 mod pieces;
+mod policy_files;
 mod roots;
 mod rules;
 pub mod seal;
@@ -36,7 +40,9 @@ mod time;
 
 pub use judge::{Judge, Judgement};
 pub use keys::{KeyError, PublicKey, SigningKey};
+pub use notation::StoreError;
 pub use pieces::{Candidate, legacy_tags, wants_layers};
+pub use policy_files::PolicyFiles;
 pub use roots::RootError;
 pub use seal::{BUNDLE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, SealError, Sealed, seal, seal_by, unseal};
 pub use signers::TrustError;

@@ -19,8 +19,12 @@ pub(super) struct Proof {
     pub root: Option<RootUsed>,
     /// Verified times, in seconds.
     pub times: Vec<i64>,
+    /// Who vouches for the times, where it is not the log.
+    pub time_source: Option<String>,
     /// What an offline verifier did not check.
     pub not_checked: Vec<&'static str>,
+    /// What did not hold and was not enforced, in words.
+    pub notes: Vec<String>,
 }
 
 /// What a verified signature says.
@@ -118,6 +122,7 @@ impl Proof {
         match &self.signer {
             Signer::Key { name, .. } => format!("key {name}"),
             Signer::Certificate { identity, issuer, .. } => format!("{identity} (issuer {issuer})"),
+            Signer::X509 { subject, issuer, .. } => format!("{subject} (certificate by {issuer})"),
         }
     }
 
@@ -133,6 +138,7 @@ impl Proof {
             Log::Proof => ", proven to be in the log",
         };
         let at = self.times.iter().min().map(|at| format!(" at {}", time::rfc3339(*at))).unwrap_or_default();
-        format!("{what} by {}{at}{log}", self.by())
+        let notes: String = self.notes.iter().map(|note| format!("; {note}")).collect();
+        format!("{what} by {}{at}{log}{notes}", self.by())
     }
 }
