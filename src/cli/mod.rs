@@ -9,6 +9,7 @@ mod error;
 mod human;
 mod judging;
 mod output;
+mod policy_files;
 mod progress;
 mod receiving;
 mod wanting;

@@ -48,7 +48,7 @@ pub use attestation::{
     AttestationDemand, Constraint, FieldPath, PredicateTypes, Provenance, Scale, SignedBy, Step, Test, Vulnerabilities,
 };
 pub use day::{Age, Instant, Until};
-pub use distinguished_name::{DistinguishedName, NAME_BYTES, NameError};
+pub use distinguished_name::{DistinguishedName, NameError};
 pub use flags::{Flags, KeylessFlags};
 pub use notation::{
     Action, CertificateSource, Identities, Level, NotationSigner, StoreKind, StoreName, TrustStoreSource, Validation,
