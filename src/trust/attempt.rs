@@ -275,7 +275,18 @@ fn proof(
 ) -> Proof {
     let root = root.map(|root| root.used.clone());
     let Checked { log, entry, times } = checked;
-    Proof { signer, meaning, log, entry, root, certificate: None, times, time_source: None, not_checked, notes: Vec::new() }
+    Proof {
+        signer,
+        meaning,
+        log,
+        entry,
+        root,
+        certificate: None,
+        times,
+        time_source: None,
+        not_checked,
+        notes: Vec::new(),
+    }
 }
 
 /// What a record keeps of a verified certificate.

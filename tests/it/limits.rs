@@ -56,6 +56,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("VOLUMES", "src/bundle/layout.rs", "volumes_end_at_the_limit"),
     ("HEAD_DOCUMENT_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
     ("HEAD_DOCUMENT_BYTES", "tests/it/limits.rs", "a_document_of_the_head_is_packed_up_to_the_limit"),
+    ("SIGNERS_PER_RULE", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
+    ("CONSENT_DEPTH", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
+    ("CONSTRAINTS", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
+    ("PREDICATE_BYTES", "src/trust/statement.rs", "a_predicate_is_looked_into_up_to_the_limit"),
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
 ];
 

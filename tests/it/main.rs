@@ -14,6 +14,8 @@ mod journey;
 mod kill;
 mod limits;
 mod notation;
+mod policy;
+mod policy_imports;
 mod registry_client;
 mod registry_server;
 mod stage;
