@@ -21,6 +21,7 @@ mod keygen;
 mod pack;
 mod policy;
 mod resolve;
+mod serve;
 mod sync;
 mod verify;
 mod why;
@@ -77,6 +78,7 @@ enum Command {
     Verify(verify::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Policy(policy::Arguments),
     Demo(demo::Arguments),
@@ -102,6 +104,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
         Command::Policy(arguments) => policy::run(arguments, &environment, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

@@ -18,5 +18,6 @@ mod policy;
 mod policy_imports;
 mod registry_client;
 mod registry_server;
+mod serve_bundle;
 mod stage;
 mod trust;
