@@ -3,6 +3,7 @@
 use super::clock;
 use super::error::CliError;
 use crate::document::countersignature::PolicyReference;
+use super::policy_files::Beside;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
 use crate::flow::{FlowError, read_paper};
 use crate::model::Digest;
@@ -127,8 +128,12 @@ pub fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, CliError> {
 
 /// Makes a judge; files that the policy names are looked up beside it.
 pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
-    let mut load = |name: &str| load(base, name);
-    Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
+    make_judge_at(policy, base, clock::seconds())
+}
+
+/// Makes a judge at a time in seconds since 1970.
+pub fn make_judge_at(policy: &Policy, base: Option<&Path>, now: i64) -> Result<Judge, CliError> {
+    Judge::new(policy, &mut Beside::new(base), now).map_err(|error| FlowError::from(error).into())
 }
 
 /// Reads a file that a policy names, beside that policy.
