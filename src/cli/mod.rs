@@ -20,6 +20,7 @@ mod keygen;
 mod pack;
 mod resolve;
 mod sync;
+mod trust;
 mod verify;
 mod why;
 
@@ -76,6 +77,7 @@ enum Command {
     Import(import::Arguments),
     Sync(sync::Arguments),
     Keygen(keygen::Arguments),
+    Trust(trust::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -99,6 +101,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
+        Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };
     match result {

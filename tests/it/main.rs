@@ -17,3 +17,4 @@ mod registry_client;
 mod registry_server;
 mod stage;
 mod trust;
+mod trust_conformance;
