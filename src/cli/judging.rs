@@ -4,7 +4,7 @@ use super::clock;
 use super::environment::Environment;
 use super::error::CliError;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
-use crate::flow::{Authors, FlowError, read_paper};
+use crate::flow::{Authors, FlowError, read_paper, read_recorded};
 use crate::trust::{Judge, PublicKey, SigningKey};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -103,7 +103,7 @@ pub fn text(path: &Path) -> Result<String, CliError> {
 pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
     let mut load = |name: &str| {
         let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-        read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
+        read_recorded(&path).map_err(|error| io::Error::other(error.to_string()))
     };
     Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
 }

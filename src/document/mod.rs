@@ -11,6 +11,8 @@ pub mod mirror;
 pub mod pattern;
 pub mod policy;
 pub mod receipt;
+pub mod root_record;
+pub mod tuf_state;
 pub mod yaml;
 
 use crate::model::json::{self, JsonError};

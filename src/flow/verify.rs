@@ -5,6 +5,7 @@ use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
 use super::opened::{Authors, Opened, authenticate, open};
+use super::unknowable::{clock_doubts, not_known};
 use crate::bundle::{Checked, Input, check};
 use crate::document::evidence::BundleEvidence;
 use crate::model::event::Stage;
@@ -42,6 +43,9 @@ pub struct Verified {
     pub evidence: Option<BundleEvidence>,
     /// Everything that is wrong, worst first, and what is worth knowing.
     pub findings: Vec<Finding>,
+    /// What this verdict cannot say, where artifacts were judged: there is no network to ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_known: Vec<String>,
 }
 
 impl Verified {
@@ -99,6 +103,7 @@ fn report(
         volumes: seen.volumes,
         evidence: None,
         findings: checked.findings,
+        not_known: Vec::new(),
     };
     if let Some(statement) = &checked.statement {
         author(&mut verified, statement, checked.envelope.as_deref(), authors);
@@ -129,6 +134,8 @@ fn author(verified: &mut Verified, statement: &[u8], envelope: Option<&[u8]>, au
 
 fn policy(verified: &mut Verified, opened: &Opened, judge: Option<&Judge>) {
     let Some(judge) = judge else { return };
+    verified.not_known = not_known(judge);
+    verified.findings.extend(clock_doubts(judge, &opened.shipment.evidence));
     match judge_again(&opened.shipment, judge) {
         Ok(evidence) => verified.evidence = Some(evidence),
         Err(FlowError::Refused(refusals)) => verified.findings.extend(refusals.into_iter().map(refused)),
@@ -157,6 +164,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         volumes: 0,
         evidence: None,
         findings: Vec::new(),
+        not_known: Vec::new(),
     };
     policy(&mut verified, &opened, judge);
     let mut next = opened.first.take();

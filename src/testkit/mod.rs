@@ -5,3 +5,5 @@
 pub mod harbor;
 pub mod image;
 pub mod sigstore;
+pub mod tuf;
+pub mod web;

@@ -3,18 +3,21 @@
 use super::attempt::Signature;
 use super::outcome::{Meaning, Proof, Refusal};
 use super::pieces::{self, Candidate, Piece};
+use super::roots::Root;
 use super::rules::{self, ReadyDemand, ReadyRule, Wants};
 use super::signers::{Material, TrustError};
 use super::time;
 use crate::document::policy::{Exemption, Policy};
 use crate::model::{Descriptor, Digest, Evidence, ImageRef, Verdict};
 use std::io;
+use std::sync::Arc;
 
 /// Judges artifacts under one policy, at one time.
 pub struct Judge {
     rules: Vec<ReadyRule>,
     place: String,
-    now: i64,
+    pub(super) now: i64,
+    pub(super) roots: Vec<Arc<Root>>,
 }
 
 /// What was decided about an artifact, and why.
@@ -58,7 +61,8 @@ impl Judge {
             return Err(TrustError::NoProvider);
         }
         let material = Material::load(policy, load)?;
-        Ok(Self { rules: rules::ready(policy, &material)?, place: policy.place.clone(), now })
+        let roots = material.roots();
+        Ok(Self { rules: rules::ready(policy, &material)?, place: policy.place.clone(), now, roots })
     }
 
     /// Judges the artifact called `name` at its source, whose bytes have the digest in `subject`, by what was

@@ -21,12 +21,16 @@ mod envelope;
 mod file_signature;
 mod identity;
 mod judge;
+mod judge_roots;
 pub mod keyfile;
 pub mod keys;
 mod legacy;
 mod outcome;
 mod pem;
 mod pieces;
+mod root_change;
+mod root_keys;
+mod root_merge;
 mod roots;
 mod rules;
 pub mod seal;
@@ -34,12 +38,20 @@ mod signers;
 pub mod simple;
 mod statement;
 mod time;
+mod tuf;
 
 pub use file_signature::{FileProof, FileSignatureError, FileSigner, SignedFile, verify_file};
 pub use judge::{Judge, Judgement};
+pub use judge_roots::RootAge;
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use pieces::{Candidate, legacy_tags, wants_layers};
+pub use root_change::RootChange;
+pub use root_keys::{Anchor, AnchorKind, RootView, Standing};
+pub use root_merge::{MergeError, merge_roots};
 pub use roots::{Instance, RootError, RootText};
-pub use seal::{BUNDLE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, SealError, Sealed, seal, seal_by, unseal};
+pub use seal::{
+    BUNDLE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, ROOT_RECORD, SealError, Sealed, seal, seal_by, unseal,
+};
 pub use signers::TrustError;
 pub use simple::{SignedPayload, sign_simple};
+pub use tuf::{TRUSTED_ROOT, TufError, TufFetched, TufRequest, TufState, TufVersions, fetch_by_tuf};

@@ -115,6 +115,8 @@ pub(super) struct Root {
     pub trusted: TrustedRoot,
     /// The verifier over it.
     pub verifier: Verifier,
+    /// The file, where it was one and is text.
+    pub text: Option<String>,
 }
 
 impl Root {
@@ -133,7 +135,7 @@ impl Root {
                     Some(expected) if *expected != found => {
                         Err(RootError::OtherFile { file: file.clone(), found, expected: expected.clone() })
                     }
-                    _ => Self::parse(name, file, &bytes),
+                    _ => Ok(Self { text: String::from_utf8(bytes.clone()).ok(), ..Self::parse(name, file, &bytes)? }),
                 }
             }
             TrustRootSource::Embedded(root) => {
@@ -163,7 +165,7 @@ impl Root {
         }
         let verifier = Verifier::new(&trusted).map_err(|e| form(e.to_string()))?;
         let used = RootUsed { name: name.to_owned(), sha256: Digest::of(bytes) };
-        Ok(Self { used, trusted, verifier })
+        Ok(Self { used, trusted, verifier, text: None })
     }
 
     /// Returns the log that an entry names, where the root knows it.

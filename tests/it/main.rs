@@ -18,3 +18,5 @@ mod registry_server;
 mod stage;
 mod trust;
 mod trust_conformance;
+mod trust_tuf;
+mod trust_verbs;
