@@ -16,6 +16,7 @@ mod limits;
 mod registry_client;
 mod registry_server;
 mod stage;
+mod threats;
 mod trust;
 mod trust_conformance;
 mod trust_tuf;
