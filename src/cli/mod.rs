@@ -19,6 +19,7 @@ mod inspect;
 mod keygen;
 mod pack;
 mod resolve;
+mod serve;
 mod sync;
 mod trust;
 mod verify;
@@ -76,6 +77,7 @@ enum Command {
     Verify(verify::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
     Demo(demo::Arguments),
@@ -100,6 +102,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

@@ -15,6 +15,7 @@ mod kill;
 mod limits;
 mod registry_client;
 mod registry_server;
+mod serve_bundle;
 mod stage;
 mod threats;
 mod trust;
