@@ -6,8 +6,8 @@ use crate::flow::{FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
-use crate::trust::TufError;
 use crate::serve::ServeError;
+use crate::trust::TufError;
 
 /// All was done.
 pub const DONE: u8 = 0;

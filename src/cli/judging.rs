@@ -101,11 +101,16 @@ pub fn text(path: &Path) -> Result<String, CliError> {
 
 /// Makes a judge; files that the policy names are looked up beside it.
 pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
+    make_judge_at(policy, base, clock::seconds())
+}
+
+/// Makes a judge at a time in seconds since 1970.
+pub fn make_judge_at(policy: &Policy, base: Option<&Path>, now: i64) -> Result<Judge, CliError> {
     let mut load = |name: &str| {
         let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
         read_recorded(&path).map_err(|error| io::Error::other(error.to_string()))
     };
-    Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
+    Judge::new(policy, &mut load, now).map_err(|error| FlowError::from(error).into())
 }
 
 /// Whose signature over a bundle is accepted.

@@ -18,6 +18,7 @@ mod import;
 mod inspect;
 mod keygen;
 mod pack;
+mod policy;
 mod resolve;
 mod serve;
 mod sync;
@@ -80,6 +81,7 @@ enum Command {
     Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
+    Policy(policy::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -103,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
+        Command::Policy(arguments) => policy::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

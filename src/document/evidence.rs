@@ -45,12 +45,28 @@ pub struct ArtifactEvidence {
     pub subject: Digest,
     /// Rule by which it was accepted, in words that name the policy file's rule or the flag.
     pub rule: String,
+    /// Exemption by which it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<ExemptionUsed>,
+    /// Refusal that the mode `audit` of the policy turned into a warning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_refuse: Option<String>,
     /// Documents carried with it: referrers and cosign's tags; what others refer to first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Attached>,
     /// What was judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub judged: Vec<Evidence>,
+}
+
+/// Exemption by which an artifact was accepted without evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExemptionUsed {
+    /// Reason that the policy gives.
+    pub reason: String,
+    /// Last day on which it holds, or `never`.
+    pub until: String,
 }
 
 /// One document that is carried because it refers to an artifact.

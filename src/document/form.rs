@@ -5,6 +5,7 @@
 
 use super::PaperError;
 use super::yaml::{self, Node, Value};
+use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::str::FromStr;
@@ -108,6 +109,11 @@ impl<'p> Clerk<'p> {
             Some(one) if one.text().is_some() => self.text(one).into_iter().collect(),
             other => self.list(other, |item| self.text(item)),
         }
+    }
+
+    /// Reads a value that says by itself what may stand in it; a mistake is noted at the value as a whole.
+    pub fn typed<T: DeserializeOwned>(&self, node: &Node) -> Option<T> {
+        serde_json::from_value(node.to_json()).map_err(|error| self.note(node, error.to_string())).ok()
     }
 
     /// Reads one of some words.

@@ -5,108 +5,119 @@
 //! the rule with the most specific matching pattern decides, the earlier one where two are alike; what no rule
 //! matches is refused. Patterns are about the source reference of the lock, never about the place at the
 //! destination, so one policy works on both sides. A policy never says in which form a signature is stored.
+//! Signers of the Notary Project and their trust stores are in `notation.rs` beside this file.
+//! The whole language, with examples, stands in `docs/policy.md`; `policy.schema.json` is its JSON Schema.
 //!
 //! ```yaml
 //! apiVersion: airlift/v1alpha1
 //! kind: Policy
-//! trustRoots: {public-good: {file: trusted_root.json, sha256: <64 hex>}}
-//! keys: {release: {file: release.pub}}
+//! maxRootAge: 180d
+//! trustRoots: {public-good: {file: trusted_root.json, sha256: <64 hex>, fetched: 2026-11-20}}
+//! keys: {release: {file: release.pub}, security: {file: security.pub}}
+//! authorities:
+//!   team:
+//!     keyless:
+//!       trustRoot: public-good
+//!       issuer: https://token.actions.githubusercontent.com
+//!       identity: https://github.com/team/app/.github/workflows/release.yaml@refs/heads/main
+//!       claims: {sourceRepository: https://github.com/team/app}
+//!       log: promise
 //! rules:
 //!   - match: ["registry.example/team/**"]
-//!     signatures:
-//!       - key: release
-//!       - keyless:
-//!           trustRoot: public-good
-//!           issuer: https://token.actions.githubusercontent.com
-//!           identity: https://github.com/team/app/.github/workflows/release.yaml@refs/heads/main
-//!           claims: {sourceRepository: https://github.com/team/app}
-//!           log: promise
-//!     attestations: [{predicateType: https://spdx.dev/Document, signedBy: same}]
+//!     signatures: {threshold: 2, of: [{key: release}, {key: security}, {authority: team}]}
+//!     maxAge: 365d
+//!     attestations:
+//!       - {type: spdx, signedBy: same}
+//!       - {type: vulnerabilities, signedBy: {authority: team}, vulnerabilities: {maxSeverity: high, maxReportAge: 7d}}
 //!   - match: ["docker.io/library/busybox:1.*"]
 //!     exempt: {reason: not signed by its makers, until: 2027-01-31}
 //! ```
 
+mod attestation;
+mod day;
+mod distinguished_name;
 mod flags;
-mod form;
+pub mod import;
+mod notation;
+mod read;
+mod regexp;
+mod signers;
+mod write;
 
+pub use attestation::{
+    AttestationDemand, Constraint, FieldPath, PredicateTypes, Provenance, Scale, SignedBy, Step, Test, Vulnerabilities,
+};
+pub use day::{Age, Instant, Until};
+pub use distinguished_name::{DistinguishedName, NAME_BYTES, NameError};
 pub use flags::{Flags, KeylessFlags};
+pub use notation::{
+    Action, CertificateSource, Identities, Level, NotationSigner, StoreKind, StoreName, TrustStoreSource, Validation,
+    VerifyTimestamp,
+};
+pub use regexp::{Regexp, TextMatch};
+pub use signers::{AcceptedSigner, Claim, Consent, KeySigner, KeylessSigner, LogDemand, SctDemand};
 
+use super::form::Clerk;
 use super::pattern::Pattern;
-use super::{API_VERSION, Envelope, PaperError, yaml};
+use super::{Envelope, PaperError, yaml};
 use crate::model::Digest;
-use form::{WrittenKeySigner, WrittenKeyless, WrittenRoot, WrittenRule};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Kind of the paper.
 pub const KIND: &str = "Policy";
 
+/// JSON Schema of the paper.
+pub const SCHEMA: &str = include_str!("policy/policy.schema.json");
+
 /// Policy: `kind: Policy`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Policy {
     /// Name for a person: the file, or the flags.
     pub place: String,
+    /// What happens to an artifact that it refuses.
+    pub mode: Mode,
+    /// How long ago a trust root may have been fetched.
+    pub max_root_age: Option<Age>,
     /// Sigstore roots by the name that rules use.
     pub trust_roots: BTreeMap<String, TrustRootSource>,
+    /// Trust stores of the Notary Project by the name that rules use.
+    pub trust_stores: BTreeMap<String, TrustStoreSource>,
     /// Public keys by the name that rules use.
     pub keys: BTreeMap<String, KeySource>,
+    /// Signers, or groups of them, by the name that rules use. None of them names another.
+    pub authorities: BTreeMap<String, Consent>,
     /// Rules, in written order.
     pub rules: Vec<Rule>,
-    /// The file, verbatim; empty where flags made the policy.
+    /// The file, verbatim; empty where flags or an import made the policy.
     text: String,
 }
 
-/// What a policy does with a miss. There is one mode: what is not accepted is not carried.
+/// What happens to an artifact that a policy or a rule refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Mode {
+pub enum Mode {
+    /// It is not carried.
     #[default]
     Enforce,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Written {
-    api_version: String,
-    kind: String,
-    #[serde(default)]
-    mode: Mode,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    trust_roots: BTreeMap<String, TrustRootSource>,
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    keys: BTreeMap<String, KeySource>,
-    rules: Vec<Rule>,
+    /// It is carried with a warning, and the refusal stands in every record. Damage is refused all the same.
+    Audit,
 }
 
 impl Policy {
-    /// Reads a policy from the text of the file that a person calls `place`.
+    /// Reads a policy from the text of the file that a person calls `place`. All mistakes are named, with their places.
     pub fn parse(text: &str, place: &str) -> Result<Self, PaperError> {
-        yaml::parse::<Envelope>(text, place)?.expect(place, KIND)?;
-        let written: Written = yaml::parse(text, place)?;
-        let policy = Self {
-            place: place.to_owned(),
-            trust_roots: written.trust_roots,
-            keys: written.keys,
-            rules: written.rules,
-            text: text.to_owned(),
-        };
-        form::check(&policy)?;
-        Ok(policy)
+        let node = yaml::document(text, place)?;
+        let opening = |key| node.get(key).and_then(yaml::Node::text).unwrap_or_default().to_owned();
+        Envelope { api_version: opening("apiVersion"), kind: opening("kind") }.expect(place, KIND)?;
+        let clerk = Clerk::new(place);
+        let read = read::policy(&clerk, &node);
+        Ok(Self { text: text.to_owned(), ..clerk.finish(read)? })
     }
 
-    /// Returns the file as it was read, or flags in the form of a file.
+    /// Returns the file as it was read, or what was made otherwise in the form of a file.
     pub fn to_text(&self) -> String {
-        if !self.text.is_empty() {
-            return self.text.clone();
-        }
-        yaml::write(&Written {
-            api_version: API_VERSION.to_owned(),
-            kind: KIND.to_owned(),
-            mode: Mode::Enforce,
-            trust_roots: self.trust_roots.clone(),
-            keys: self.keys.clone(),
-            rules: self.rules.clone(),
-        })
+        if self.text.is_empty() { write::text(self) } else { self.text.clone() }
     }
 
     /// Makes the policy that flags stand for; what no flag covers is refused.
@@ -116,8 +127,7 @@ impl Policy {
 }
 
 /// Where a Sigstore root comes from: `{file: trusted_root.json, sha256: <64 hex>}` or `{embedded: public-good}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenRoot", into = "WrittenRoot")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TrustRootSource {
     /// A `trusted_root.json`.
     File {
@@ -125,6 +135,8 @@ pub enum TrustRootSource {
         file: String,
         /// What the file must be, to the byte.
         sha256: Option<Digest>,
+        /// Day on which it was fetched from its instance, as the policy's author says.
+        fetched: Option<Instant>,
     },
     /// The snapshot inside this program.
     Embedded(EmbeddedRoot),
@@ -151,36 +163,56 @@ pub enum KeySource {
 }
 
 /// One rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenRule", into = "WrittenRule")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rule {
     /// Patterns, any of which is enough.
     pub patterns: Vec<Pattern>,
     /// What is demanded.
     pub demand: Demand,
+    /// What happens to an artifact that it refuses; the policy's own mode where nothing is said.
+    pub mode: Option<Mode>,
+    /// What signatures must say of the name under which the artifact was signed.
+    pub signed_reference: SignedReference,
+    /// Line of the policy file; 0 where it stands in none.
+    pub line: usize,
     /// Flag that made the rule; empty where it stands in a file.
     pub origin: String,
+}
+
+/// What a signature must say of the name under which the artifact was signed. Only cosign's older form says one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignedReference {
+    /// Nothing: the digest alone binds a signature to an artifact, wherever it was signed.
+    #[default]
+    Any,
+    /// The repository of the source.
+    Repository,
+    /// The repository of the source, and its tag where the source has one.
+    Exact,
 }
 
 /// What a rule demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Demand {
-    /// One signature by any of the signers, and every attestation. One of the lists may be empty.
+    /// Signatures, and every attestation. One of them may be missing.
     Evidence {
-        /// Signers, any of which is enough.
-        signatures: Vec<AcceptedSigner>,
+        /// Whose signatures.
+        signatures: Option<Consent>,
+        /// How long ago they may have been made; holds for attestations too that say nothing else.
+        max_age: Option<Age>,
         /// Attestations, all of which are needed.
         attestations: Vec<AttestationDemand>,
     },
     /// Nothing, for a reason and a time.
     Exempt(Exemption),
-    /// Never carried.
-    Deny,
+    /// Never carried; the reason, where one is given.
+    Deny(String),
 }
 
 /// Why and until when an artifact needs no evidence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Exemption {
     /// Reason, for who reads the receipt.
     pub reason: String,
@@ -188,154 +220,11 @@ pub struct Exemption {
     pub until: Until,
 }
 
-/// End of an exemption.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Until {
-    /// Last day on which it holds: year, month, day.
-    Day(u16, u8, u8),
-    /// No end.
-    Never,
-}
-
-/// Who may have signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum AcceptedSigner {
-    /// The holder of a key.
-    Key(KeySigner),
-    /// The holder of a short-lived certificate of a Sigstore instance.
-    Keyless(KeylessSigner),
-}
-
-/// Signature by a key: `key: NAME`, or `key: {name: NAME, log: promise, trustRoot: ROOT}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "WrittenKeySigner", into = "WrittenKeySigner")]
-pub struct KeySigner {
-    /// Name in `keys`.
-    pub name: String,
-    /// What the transparency log must show; `none` where nothing is said.
-    pub log: LogDemand,
-    /// Root that names the log; needed where `log` is not `none`.
-    pub trust_root: Option<String>,
-}
-
-/// Signature under a short-lived certificate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WrittenKeyless", into = "WrittenKeyless")]
-pub struct KeylessSigner {
-    /// Root by which it is judged: one, never the union of several.
-    pub trust_root: String,
-    /// Who vouched for the identity.
-    pub issuer: TextMatch,
-    /// The certificate's subject alternative name.
-    pub identity: TextMatch,
-    /// Further claims of the certificate; a claim that it lacks is a refusal.
-    pub claims: BTreeMap<Claim, String>,
-    /// What the transparency log must show; `promise` where nothing is said.
-    pub log: LogDemand,
-    /// Whether the certificate must have been logged; `required` where nothing is said.
-    pub sct: SctDemand,
-}
-
-/// Text that must be met: exactly, or by a regular expression that is about the whole of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TextMatch {
-    /// Equal, to the byte.
-    Exact(String),
-    /// `^…$`, without look-around and back references.
-    Regexp(String),
-}
-
-/// What the transparency log must show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogDemand {
-    /// Nothing. A keyless signature then needs a timestamp of a trusted authority.
-    None,
-    /// That the log promised to take the entry; all that cosign's older form carries.
-    Promise,
-    /// That the entry is in the log.
-    Proof,
-}
-
-/// Whether a certificate must have been logged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SctDemand {
-    /// It must carry the timestamp of a trusted certificate log.
-    Required,
-    /// For private instances that have no such log.
-    None,
-}
-
-/// Claims of a Fulcio certificate, by the number of their extension under 1.3.6.1.4.1.57264.1.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Claim {
-    /// `.9`: the workflow that signed.
-    BuildSigner,
-    /// `.10`: its commit.
-    BuildSignerDigest,
-    /// `.11`: `github-hosted` or `self-hosted`.
-    RunnerEnvironment,
-    /// `.12`: the repository, as a URL.
-    SourceRepository,
-    /// `.13`: the commit.
-    SourceCommit,
-    /// `.14`: the branch or tag.
-    SourceRef,
-    /// `.15`: the repository's number; it survives renames.
-    SourceRepositoryId,
-    /// `.16`: the owner, as a URL.
-    SourceOwner,
-    /// `.17`: the owner's number; it survives renames.
-    SourceOwnerId,
-    /// `.18`: the top-level workflow.
-    BuildConfig,
-    /// `.19`: its commit.
-    BuildConfigDigest,
-    /// `.20`: what started the build: `push`, `pull_request`, ….
-    Trigger,
-    /// `.21`: the run, as a URL.
-    Run,
-    /// `.22`: visibility of the repository when it was signed.
-    Visibility,
-    /// `.23`: the deployment environment.
-    DeploymentEnvironment,
-    /// `.24`: the subject of the identity token.
-    TokenSubject,
-    /// `.2`: what started the workflow; the older form.
-    WorkflowTrigger,
-    /// `.3`: the commit; the older form.
-    WorkflowSha,
-    /// `.4`: name of the workflow; the older form.
-    WorkflowName,
-    /// `.5`: `owner/repository`; the older form.
-    WorkflowRepository,
-    /// `.6`: the branch or tag; the older form.
-    WorkflowRef,
-}
-
-/// An attestation that must be there.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct AttestationDemand {
-    /// Predicate type, compared as a whole.
-    pub predicate_type: String,
-    /// Who may have signed it: `same` as the rule's signatures, or a list.
-    #[serde(default)]
-    pub signed_by: SignedBy,
-}
-
-/// Who may have signed an attestation.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum SignedBy {
-    /// Any of the signers that the rule's `signatures` name.
-    #[default]
-    Same,
-    /// Any of these.
-    Signers(Vec<AcceptedSigner>),
+impl Rule {
+    /// Makes a rule that stands in no file.
+    pub const fn new(patterns: Vec<Pattern>, demand: Demand) -> Self {
+        Self { patterns, demand, mode: None, signed_reference: SignedReference::Any, line: 0, origin: String::new() }
+    }
 }
 
 #[cfg(test)]
@@ -345,28 +234,46 @@ mod tests {
     const TEXT: &str = r#"
 apiVersion: airlift/v1alpha1
 kind: Policy
+mode: enforce
+maxRootAge: 180d
 trustRoots:
-  public-good: {file: trusted_root.json, sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"}
+  public-good:
+    file: trusted_root.json
+    sha256: "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    fetched: 2026-11-20
   github: {embedded: github}
 keys:
   release: {file: release.pub}
+authorities:
+  team:
+    keyless:
+      trustRoot: public-good
+      issuer: https://issuer.example
+      identityRegexp: ^https://code\.example/team/.*$
+      claims: {sourceRepositoryId: "42"}
+      log: proof
 rules:
   - match: ["registry.example/team/**", "registry.example/other:1.*"]
+    maxAge: 90d
     signatures:
-      - key: release
-      - key: {name: release, log: promise, trustRoot: public-good}
-      - keyless:
-          trustRoot: public-good
-          issuer: https://issuer.example
-          identityRegexp: ^https://code\.example/team/.*$
-          claims: {sourceRepositoryId: "42"}
-          log: proof
+      threshold: 2
+      of:
+        - key: release
+        - anyOf:
+            - key: {name: release, log: promise, trustRoot: public-good}
+            - authority: team
+        - authority: team
     attestations:
       - {predicateType: https://spdx.dev/Document, signedBy: same}
       - predicateType: https://slsa.dev/provenance/v1
         signedBy:
           - key: release
-  - match: ["docker.io/library/busybox"]
+        where:
+          - {field: buildDefinition.buildType, equals: x}
+          - {field: "resolvedDependencies[*].uri", pattern: ^https://.*$}
+      - {type: vulnerabilities, maxAge: 7d, vulnerabilities: {maxSeverity: high, maxReportAge: 3d, except: [CVE-1]}}
+  - match: docker.io/library/busybox
+    mode: audit
     exempt: {reason: base image, until: 2027-01-31}
   - match: ["**"]
     deny: true
@@ -382,20 +289,26 @@ rules:
     fn a_policy_is_read_in_full_and_kept_verbatim() {
         let policy = Policy::parse(TEXT, "policy.yaml").unwrap();
         assert_eq!(policy.to_text(), TEXT);
-        let Demand::Evidence { signatures, attestations } = &policy.rules[0].demand else { panic!() };
-        assert_eq!(signatures.len(), 3);
+        let Demand::Evidence { signatures, attestations, max_age } = &policy.rules[0].demand else { panic!() };
+        assert_eq!(*max_age, Some(Age::days(90)));
+        let Some(Consent::Threshold(2, of)) = signatures else { panic!("{signatures:?}") };
+        let [Consent::Signer(key), Consent::AnyOf(any), Consent::Authority(team)] = of.as_slice() else { panic!() };
         assert_eq!(
-            signatures[0],
+            *key,
             AcceptedSigner::Key(KeySigner { name: "release".into(), log: LogDemand::None, trust_root: None })
         );
-        let AcceptedSigner::Keyless(keyless) = &signatures[2] else { panic!() };
-        assert_eq!(keyless.identity, TextMatch::Regexp(r"^https://code\.example/team/.*$".into()));
+        assert_eq!((any.len(), team.as_str()), (2, "team"));
+        let Consent::Signer(AcceptedSigner::Keyless(keyless)) = &policy.authorities["team"] else { panic!() };
+        assert_eq!(keyless.identity, TextMatch::Regexp(Regexp::new(r"^https://code\.example/team/.*$").unwrap()));
         assert_eq!(keyless.claims[&Claim::SourceRepositoryId], "42");
         assert_eq!(attestations[0].signed_by, SignedBy::Same);
-        assert!(matches!(&attestations[1].signed_by, SignedBy::Signers(list) if list.len() == 1));
+        assert!(matches!(&attestations[1].signed_by, SignedBy::Signers(Consent::Signer(_))));
+        assert_eq!(attestations[1].constraints.len(), 2);
+        assert_eq!(attestations[2].vulnerabilities.as_ref().unwrap().max_severity, Some(Scale::High));
         let exemption = Exemption { reason: "base image".into(), until: Until::Day(2027, 1, 31) };
         assert_eq!(policy.rules[1].demand, Demand::Exempt(exemption));
-        assert_eq!(policy.rules[2].demand, Demand::Deny);
+        assert_eq!(policy.rules[2].demand, Demand::Deny(String::new()));
+        assert_eq!((policy.mode, policy.rules[1].mode, policy.rules[2].line), (Mode::Enforce, Some(Mode::Audit), 45));
     }
 
     #[test]
@@ -403,15 +316,26 @@ rules:
         for (from, to, words) in [
             ("airlift/v1alpha1", "airlift/v9", "airlift/v9"),
             ("kind: Policy", "kind: Mirror", "Mirror"),
-            ("kind: Policy", "kind: Policy\nmode: warn", "warn"),
+            ("mode: enforce", "mode: warn", "warn"),
             ("rules:", "extra: 1\nrules:", "extra"),
+            ("maxAge: 90d", "maxAge: 90", "no span of time"),
+            ("threshold: 2", "threshold: 0", "from 1 on"),
+            ("threshold: 2", "anyOf: []", "expected one of"),
+            ("authority: team", "authority: teams", "not in authorities"),
+            ("        - anyOf:", "        - allOf:", "a threshold counts signers"),
+            ("equals: x", "equals: x, exists: true", "exactly one test"),
+            ("field: buildDefinition.buildType", "field: a..b", "no path"),
+            ("type: vulnerabilities", "type: spdx", "is about attestations of type vulnerabilities"),
+            ("type: vulnerabilities", "type: sbom", "none of: slsa"),
+            ("maxSeverity: high", "maxSeverity: worst", "worst"),
+            ("pattern: ^https", "pattern: https", "begin it with ^"),
             ("log: proof", "logs: proof", "logs"),
             ("log: proof", "log: maybe", "maybe"),
             ("^https", "https", "begin it with ^ and end it with $"),
-            ("identityRegexp:", "subject: x\n          identityRegexp:", "subject"),
-            ("issuer: https://issuer.example\n          ", "", "needs issuer or issuerRegexp"),
+            ("identityRegexp:", "subject: x\n      identityRegexp:", "subject"),
+            ("issuer: https://issuer.example\n      ", "", "needs issuer or issuerRegexp"),
             ("sourceRepositoryId", "repositoryId", "repositoryId"),
-            ("- key: release\n      - key:", "- key: releases\n      - key:", "\"releases\" is not in keys"),
+            ("- key: release\n        - any", "- key: releases\n        - any", "\"releases\" is not in keys"),
             (", trustRoot: public-good}", "}", "only be checked with a trustRoot"),
             ("trustRoot: public-good\n", "trustRoot: public\n", "\"public\" is not in trustRoots"),
             ("deny: true", "deny: false", "says nothing"),

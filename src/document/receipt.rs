@@ -2,6 +2,7 @@
 //!
 //! Canonical JSON. Written by `import` and `sync`, also when a run ends half done; `complete` says which.
 
+use super::evidence::ExemptionUsed;
 use super::{Envelope, PaperError};
 use crate::model::{Digest, Evidence, Finding, ImageRef};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,12 @@ pub struct Arrival {
     pub outcome: Outcome,
     /// Rule by which it was accepted.
     pub rule: String,
+    /// Exemption by which it was accepted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exemption: Option<ExemptionUsed>,
+    /// Refusal that the mode `audit` of the policy turned into a warning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub would_refuse: Option<String>,
     /// Documents that arrived with it: signatures, SBOMs, attestations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attached: Vec<Digest>,

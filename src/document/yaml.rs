@@ -111,6 +111,23 @@ impl Node {
         }
     }
 
+    /// Returns this as JSON: text without quotes that is a number or a truth value becomes one.
+    pub fn to_json(&self) -> serde_json::Value {
+        use serde_json::Value as Json;
+        match &self.value {
+            Value::Null => Json::Null,
+            Value::Text { text, plain: true } if text == "true" || text == "false" => Json::Bool(text == "true"),
+            Value::Text { text, .. } if self.is_number() => {
+                serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.clone()))
+            }
+            Value::Text { text, .. } => Json::String(text.clone()),
+            Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect()),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_json())).collect())
+            }
+        }
+    }
+
     /// Says in a word what this is.
     pub const fn kind(&self) -> &'static str {
         match self.value {

@@ -1,7 +1,9 @@
 //! Collects the documents of a lock from their sources: manifests and indexes, everything that refers to
 //! them, cosign's tags; judges what was found. Level by level, so nothing is asked for twice.
 
+use super::attachments::Discovery;
 use super::error::{FlowError, ItemFault, Refusal};
+use super::notices::notices;
 use super::pool;
 use super::shipment::{Shipment, judged_subject};
 use super::subset;
@@ -12,9 +14,9 @@ use crate::model::evidence::FindingClass;
 use crate::model::port::{ManifestBytes, Source};
 use crate::model::{
     Content, Descriptor, Digest, Event, EventSink, Fault, FaultKind, Finding, ImageDocument, Reference, Repository,
-    Tag, limits,
+    limits,
 };
-use crate::trust::{Candidate, Judge, Judgement, legacy_tags, wants_layers};
+use crate::trust::{Candidate, Judge, Judgement, wants_layers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
@@ -41,10 +43,11 @@ pub fn gather(
 ) -> Result<Gathered, FlowError> {
     events.take(Event::Started { stage: Stage::Judge, items: lock.artifacts.len() as u64, bytes: 0 });
     let mut collector = Collector::new(source, threads);
-    collector.trees(&lock)?;
-    collector.attachments(&lock)?;
+    collector.collect(&lock)?;
     let evidence = collector.judge(&lock, judge, events)?;
-    let Collector { bytes, mut origin, warnings, .. } = collector;
+    let Collector { bytes, mut origin, mut warnings, discovery, .. } = collector;
+    warnings.push(discovery.note());
+    warnings.extend(notices(&lock, &evidence));
     let mut shipment = Shipment::new(lock, evidence, bytes)?;
     let place = place_blobs(&shipment, &mut origin);
     fetch_small(&mut shipment, source, &place, threads)?;
@@ -52,21 +55,26 @@ pub fn gather(
     Ok(Gathered { shipment, origin, warnings })
 }
 
-struct Collector<'a> {
-    source: &'a dyn Source,
-    threads: usize,
+/// Collects documents, each once, and keeps what it found.
+pub(super) struct Collector<'a> {
+    pub(super) source: &'a dyn Source,
+    pub(super) threads: usize,
     bytes: BTreeMap<Digest, Vec<u8>>,
-    parsed: BTreeMap<Digest, ImageDocument>,
+    pub(super) parsed: BTreeMap<Digest, ImageDocument>,
     origin: BTreeMap<Digest, Repository>,
     /// What refers to a subject in a repository.
-    attached: BTreeMap<(Repository, Digest), Vec<Attached>>,
-    warnings: Vec<Finding>,
+    pub(super) attached: BTreeMap<(Repository, Digest), Vec<Attached>>,
+    /// Subjects that are judged.
+    pub(super) judged: BTreeSet<Place>,
+    /// What looking for evidence cost.
+    pub(super) discovery: Discovery,
+    pub(super) warnings: Vec<Finding>,
 }
 
-type Place = (Repository, Digest);
+pub(super) type Place = (Repository, Digest);
 
 impl<'a> Collector<'a> {
-    fn new(source: &'a dyn Source, threads: usize) -> Self {
+    pub(super) fn new(source: &'a dyn Source, threads: usize) -> Self {
         Self {
             source,
             threads,
@@ -74,12 +82,21 @@ impl<'a> Collector<'a> {
             parsed: BTreeMap::new(),
             origin: BTreeMap::new(),
             attached: BTreeMap::new(),
+            judged: BTreeSet::new(),
+            discovery: Discovery::default(),
             warnings: Vec::new(),
         }
     }
 
+    /// Fetches everything that a judge of `lock` looks at.
+    pub(super) fn collect(&mut self, lock: &Lock) -> Result<(), FlowError> {
+        self.trees(lock)?;
+        self.attachments(lock)?;
+        self.fetch_signed_layers(lock)
+    }
+
     /// Fetches the document trees of all artifacts.
-    fn trees(&mut self, lock: &Lock) -> Result<(), FlowError> {
+    pub(super) fn trees(&mut self, lock: &Lock) -> Result<(), FlowError> {
         let (rewritten, whole): (Vec<&LockedArtifact>, Vec<&LockedArtifact>) =
             lock.artifacts.iter().partition(|a| subset::is_rewritten(a));
         let wanted = whole.iter().map(|a| (a.source.repository.clone(), root(a))).collect();
@@ -91,7 +108,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Fetches level after level until no index is left.
-    fn descend(&mut self, mut wanted: Vec<(Repository, Descriptor)>) -> Result<(), FlowError> {
+    pub(super) fn descend(&mut self, mut wanted: Vec<(Repository, Descriptor)>) -> Result<(), FlowError> {
         for _ in 0..limits::INDEX_DEPTH {
             if wanted.is_empty() {
                 return Ok(());
@@ -103,7 +120,10 @@ impl<'a> Collector<'a> {
     }
 
     /// Fetches documents, each once, and returns the documents that they point to.
-    fn level(&mut self, wanted: Vec<(Repository, Descriptor)>) -> Result<Vec<(Repository, Descriptor)>, FlowError> {
+    pub(super) fn level(
+        &mut self,
+        wanted: Vec<(Repository, Descriptor)>,
+    ) -> Result<Vec<(Repository, Descriptor)>, FlowError> {
         let mut seen = BTreeSet::new();
         let new: Vec<(Repository, Descriptor)> = wanted
             .into_iter()
@@ -124,7 +144,7 @@ impl<'a> Collector<'a> {
     }
 
     /// Keeps one document after it agreed with what pointed to it.
-    fn take_up(
+    pub(super) fn take_up(
         &mut self,
         at: &Repository,
         want: &Descriptor,
@@ -180,160 +200,28 @@ impl<'a> Collector<'a> {
         self.take_up(at, &root(artifact), document)
     }
 
-    /// Finds what refers to the documents gathered so far, and what refers to that, to the limit of depth.
-    fn attachments(&mut self, lock: &Lock) -> Result<(), FlowError> {
-        let mut frontier = self.first_frontier(lock);
-        let tags = self.tags_of(&frontier)?;
-        for _ in 0..limits::REFERRER_DEPTH {
-            frontier.retain(|place| !self.attached.contains_key(place));
-            if frontier.is_empty() {
-                return Ok(());
-            }
-            frontier = self.attach(&frontier, &tags)?;
-        }
-        match frontier.into_iter().find(|place| !self.attached.contains_key(place)) {
-            None => Ok(()),
-            Some((at, digest)) => Err(FlowError::Content {
-                item: format!("{at}@{digest}"),
-                why: format!("referrers of referrers are more than {} deep", limits::REFERRER_DEPTH),
-            }),
-        }
-    }
-
-    /// Returns every document of every tree with its repository, and the whole indexes behind subsets.
-    fn first_frontier(&self, lock: &Lock) -> Vec<Place> {
-        let mut places = BTreeSet::new();
-        for artifact in &lock.artifacts {
-            let at = &artifact.source.repository;
-            if let Some(rule) = &artifact.subset {
-                places.insert((at.clone(), rule.original.clone()));
-            }
-            let mut open = vec![artifact.digest.clone()];
-            while let Some(digest) = open.pop() {
-                let Some(document) = self.parsed.get(&digest) else { continue };
-                if places.insert((at.clone(), digest)) {
-                    open.extend(document.children().into_iter().map(|child| child.digest.clone()));
-                }
-            }
-        }
-        places.into_iter().collect()
-    }
-
-    /// Lists the tags of each repository once; `None` where a registry does not list them.
-    fn tags_of(&self, places: &[Place]) -> Result<BTreeMap<Repository, Option<BTreeSet<Tag>>>, FlowError> {
-        let repositories: Vec<Repository> =
-            places.iter().map(|(at, _)| at.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-        let source = self.source;
-        let lists = pool::all(&repositories, self.threads, |at| match source.tags(at) {
-            Ok(tags) => Ok(Some(tags.into_iter().collect())),
-            // Pulling may be allowed where listing is not; then each tag is asked for by name.
-            Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Missing | FaultKind::Refused) => {
-                Ok(None)
-            }
-            Err(fault) => Err(ItemFault { item: format!("tags of {at}"), fault }),
-        });
-        Ok(repositories.into_iter().zip(keep_or_list(lists)?).collect())
-    }
-
-    /// Collects what refers to each place, and returns the new places.
-    fn attach(
-        &mut self,
-        frontier: &[Place],
-        tags: &BTreeMap<Repository, Option<BTreeSet<Tag>>>,
-    ) -> Result<Vec<Place>, FlowError> {
-        let source = self.source;
-        let found = pool::all(frontier, self.threads, |(at, subject)| {
-            let fail = |fault| ItemFault { item: format!("what refers to {at}@{subject}"), fault };
-            let referrers = source.referrers(at, subject).map_err(fail)?;
-            let tagged = tagged(source, at, subject, tags.get(at).and_then(Option::as_ref)).map_err(fail)?;
-            Ok((referrers, tagged))
-        });
-        let mut next = Vec::new();
-        for ((at, subject), (referrers, tagged)) in frontier.iter().zip(keep_or_list(found)?) {
-            let mut attached = self.referring(at, subject, &referrers)?;
-            for (tag, document) in tagged {
-                attached.push(self.tagged(at, subject, tag, document)?);
-            }
-            next.extend(attached.iter().map(|a| (at.clone(), a.digest.clone())));
-            self.attached.insert((at.clone(), subject.clone()), attached);
-        }
-        Ok(next)
-    }
-
-    fn referring(
-        &mut self,
-        at: &Repository,
-        subject: &Digest,
-        referrers: &[Descriptor],
-    ) -> Result<Vec<Attached>, FlowError> {
-        if referrers.len() > limits::REFERRERS_PER_SUBJECT {
-            return Err(FlowError::Content {
-                item: format!("{at}@{subject}"),
-                why: format!("{} referrers, the limit is {}", referrers.len(), limits::REFERRERS_PER_SUBJECT),
-            });
-        }
-        let wanted = referrers.iter().map(|d| (at.clone(), d.bare())).collect();
-        let below = self.level(wanted)?;
-        self.descend(below)?;
-        let mut attached = Vec::new();
-        for referrer in referrers {
-            let Some(document) = self.parsed.get(&referrer.digest) else { continue };
-            if document.subject().is_none_or(|about| about.digest != *subject) {
-                let item = format!("{at}@{}", referrer.digest);
-                let what = format!("is listed as a referrer of {subject}, but is about something else; left out");
-                self.warnings.push(Finding::warning(FindingClass::Source, item, what));
-                continue;
-            }
-            attached.push(Attached {
-                subject: subject.clone(),
-                media_type: referrer.media_type.clone(),
-                digest: referrer.digest.clone(),
-                size: referrer.size,
-                artifact_type: document.artifact_type().cloned(),
-                tag: None,
-            });
-        }
-        Ok(attached)
-    }
-
-    fn tagged(
-        &mut self,
-        at: &Repository,
-        subject: &Digest,
-        tag: Tag,
-        document: ManifestBytes,
-    ) -> Result<Attached, FlowError> {
-        let descriptor = document.descriptor.clone();
-        if !self.parsed.contains_key(&descriptor.digest) {
-            let below = self.take_up(at, &descriptor, document)?;
-            self.descend(below)?;
-        }
-        Ok(Attached {
-            subject: subject.clone(),
-            artifact_type: self.parsed.get(&descriptor.digest).and_then(|d| d.artifact_type().cloned()),
-            media_type: descriptor.media_type,
-            digest: descriptor.digest,
-            size: descriptor.size,
-            tag: Some(tag),
-        })
-    }
-
     /// Judges each artifact by what is attached to it; lists all refusals before it fails.
-    fn judge(&mut self, lock: &Lock, judge: &Judge, events: &dyn EventSink) -> Result<BundleEvidence, FlowError> {
-        self.fetch_signed_layers(lock)?;
+    fn judge(&self, lock: &Lock, judge: &Judge, events: &dyn EventSink) -> Result<BundleEvidence, FlowError> {
         let mut entries = Vec::new();
         let mut refused = Vec::new();
         for artifact in &lock.artifacts {
-            let (subject, judgement) = self.judge_one(artifact, judge);
+            let subject = judged_subject(artifact);
+            let judgement = judge.judge(&artifact.source, &subject, &self.candidates(artifact));
             if !judgement.accepted {
                 refused.push(refusal(artifact, &judgement));
             }
-            let outcome = if judgement.accepted { "accepted" } else { "refused" };
+            let outcome = match (judgement.accepted, &judgement.would_refuse) {
+                (true, None) => "accepted",
+                (true, Some(_)) => "taken although the policy would refuse it",
+                (false, _) => "refused",
+            };
             let item = artifact.source.to_string();
             events.take(Event::Done { stage: Stage::Judge, item, outcome: format!("{outcome}: {}", judgement.reason) });
             entries.push(ArtifactEvidence {
-                subject,
+                subject: subject.digest,
                 rule: judgement.rule,
+                exemption: judgement.exemption,
+                would_refuse: judgement.would_refuse,
                 attached: self.closure(&artifact.source.repository, &artifact.digest),
                 judged: judgement.evidence,
             });
@@ -341,22 +229,15 @@ impl<'a> Collector<'a> {
         if refused.is_empty() { Ok(BundleEvidence::new(entries)) } else { Err(FlowError::Refused(refused)) }
     }
 
-    fn judge_one(&self, artifact: &LockedArtifact, judge: &Judge) -> (Digest, Judgement) {
-        let subject = judged_subject(artifact);
-        let place = (artifact.source.repository.clone(), subject.digest.clone());
-        let none = Vec::new();
-        let candidates: Vec<Candidate> = self
-            .attached
-            .get(&place)
-            .unwrap_or(&none)
-            .iter()
-            .filter_map(|a| candidate(a, &self.bytes, &self.parsed))
-            .collect();
-        (subject.digest.clone(), judge.judge(&artifact.source, &subject, &candidates))
+    /// Returns what was found beside the judged subject of `artifact`.
+    pub(super) fn candidates(&self, artifact: &LockedArtifact) -> Vec<Candidate> {
+        let place = (artifact.source.repository.clone(), judged_subject(artifact).digest);
+        let attached = self.attached.get(&place).into_iter().flatten();
+        attached.filter_map(|a| candidate(a, &self.bytes, &self.parsed)).collect()
     }
 
     /// Fetches the layers of signatures and attestations of the judged subjects.
-    fn fetch_signed_layers(&mut self, lock: &Lock) -> Result<(), FlowError> {
+    pub(super) fn fetch_signed_layers(&mut self, lock: &Lock) -> Result<(), FlowError> {
         let mut wanted = BTreeMap::new();
         for artifact in &lock.artifacts {
             let at = &artifact.source.repository;
@@ -435,27 +316,6 @@ fn root(artifact: &LockedArtifact) -> Descriptor {
     Descriptor::new(artifact.media_type.clone(), Content { digest: artifact.digest.clone(), size: artifact.size })
 }
 
-/// Fetches the documents under cosign's tags of `subject`; only those that exist, where the tags are known.
-fn tagged(
-    source: &dyn Source,
-    at: &Repository,
-    subject: &Digest,
-    tags: Option<&BTreeSet<Tag>>,
-) -> Result<Vec<(Tag, ManifestBytes)>, Fault> {
-    let mut found = Vec::new();
-    for (tag, _) in legacy_tags(subject) {
-        if tags.is_some_and(|tags| !tags.contains(&tag)) {
-            continue;
-        }
-        match source.manifest(at, &Reference::Tag(tag.clone())) {
-            Ok(document) => found.push((tag, document)),
-            Err(fault) if fault.kind == FaultKind::Missing => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    Ok(found)
-}
-
 /// Reads a small blob into memory and checks it.
 fn read_small(source: &dyn Source, at: &Repository, want: &Descriptor) -> Result<Vec<u8>, ItemFault> {
     let item = || format!("{at}@{}", want.digest);
@@ -477,7 +337,7 @@ fn read_small(source: &dyn Source, at: &Repository, want: &Descriptor) -> Result
     Err(fail(Fault::new(FaultKind::Damaged, item(), what)))
 }
 
-fn keep_or_list<T>(results: Vec<Result<T, ItemFault>>) -> Result<Vec<T>, FlowError> {
+pub(super) fn keep_or_list<T>(results: Vec<Result<T, ItemFault>>) -> Result<Vec<T>, FlowError> {
     let mut good = Vec::with_capacity(results.len());
     let mut bad = Vec::new();
     for result in results {

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::deliver::{Content, Delivery};
 use super::error::FlowError;
 use super::judge_again::judge_again;
+use super::notices::notices;
 use super::opened::{Authors, Opened, open};
 use super::plan_delivery::{BlobPlan, DeliveryPlan, Prefix, plan};
 use super::preflight::{self, Mode};
@@ -71,7 +72,8 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
         None => opened.shipment.evidence.clone(),
     };
     let plan = plan(&opened.shipment, request.prefix, to, context)?;
-    let preflight = preflight::check(&opened.shipment, &plan, to, place, request.mode)?;
+    let mut preflight = preflight::check(&opened.shipment, &plan, to, place, request.mode)?;
+    preflight.findings.extend(notices(&opened.shipment.lock, &evidence));
     if request.mode.dry_run {
         return Ok(Imported { plan, findings: preflight.findings, receipt: None, failure: None });
     }

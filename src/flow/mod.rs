@@ -3,6 +3,7 @@
 //! Names every room below and no other crate's types but those behind its doors. Reads files that a person
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
+mod attachments;
 mod checked;
 mod context;
 mod deliver;
@@ -11,9 +12,13 @@ mod gather;
 mod guard;
 mod import;
 mod judge_again;
+mod notices;
 mod opened;
 mod pack;
 mod plan_delivery;
+mod policy_check;
+mod policy_lint;
+mod policy_table;
 pub mod pool;
 mod preflight;
 mod publish;
@@ -31,6 +36,7 @@ mod unknowable;
 mod verify;
 mod wanted;
 
+pub use attachments::Discovery;
 pub use context::Context;
 pub use error::{FlowError, ItemFault, Refusal};
 pub use guard::{Guard, take as take_guard};
@@ -38,6 +44,9 @@ pub use import::{Imported, Medium, Request as ImportRequest, import};
 pub use opened::{Authors, Opened, open as open_bundle};
 pub use pack::{Packed, Request as PackRequest, pack, pack_stream};
 pub use plan_delivery::{ArtifactPlan, BlobPlan, DeliveryPlan, DocumentStep, Prefix};
+pub use policy_check::{Checked, CheckedArtifact, FoundEvidence, check_bundle, check_policy};
+pub use policy_lint::lint_policy;
+pub use policy_table::{CaseOutcome, test_policy};
 pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;

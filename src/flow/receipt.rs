@@ -66,6 +66,8 @@ fn arrival(
         destination: planned.destination.clone(),
         outcome,
         rule: found.rule.clone(),
+        exemption: found.exemption.clone(),
+        would_refuse: found.would_refuse.clone(),
         attached: found.attached.iter().map(|attached| attached.digest.clone()).collect(),
         evidence: found.judged.clone(),
     }

@@ -28,7 +28,7 @@ pub fn clock_doubts(judge: &Judge, author: &BundleEvidence) -> Vec<Finding> {
             .with_hint("set the clock: times of signatures, exemptions and trusted roots are judged by it")
     };
     let judged = author.artifacts.iter().flat_map(|artifact| &artifact.judged);
-    let newest = judged.flat_map(|evidence| &evidence.times).max().filter(|at| **at > clock);
+    let newest = judged.flat_map(|evidence| &evidence.times).map(|time| &time.at).max().filter(|at| **at > clock);
     let packed = newest.map(|at| doubt(format!("the bundle holds a signature that was made at {at}")));
     let ahead = judge.root_ages().into_iter().find(|root| root.newest_start > clock);
     let root =

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
+use super::notices::notices;
 use super::opened::{Authors, Opened, authenticate, open};
 use super::unknowable::{clock_doubts, not_known};
 use crate::bundle::{Checked, Input, check};
@@ -137,7 +138,10 @@ fn policy(verified: &mut Verified, opened: &Opened, judge: Option<&Judge>) {
     verified.not_known = not_known(judge);
     verified.findings.extend(clock_doubts(judge, &opened.shipment.evidence));
     match judge_again(&opened.shipment, judge) {
-        Ok(evidence) => verified.evidence = Some(evidence),
+        Ok(evidence) => {
+            verified.findings.extend(notices(&opened.shipment.lock, &evidence));
+            verified.evidence = Some(evidence);
+        }
         Err(FlowError::Refused(refusals)) => verified.findings.extend(refusals.into_iter().map(refused)),
         Err(error) => verified.findings.push(content(&error)),
     }

@@ -58,6 +58,42 @@ pub enum Signer {
     },
 }
 
+/// A verified certificate, as far as somebody may want to look it up later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateFacts {
+    /// SHA-256 of its DER form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Digest>,
+    /// Start of its validity, RFC 3339.
+    pub not_before: String,
+    /// End of its validity, RFC 3339.
+    pub not_after: String,
+    /// Everything that it claims of the build that it was issued to, by the names of the policy language.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub claims: BTreeMap<String, String>,
+}
+
+/// A verified time of a signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedTime {
+    /// RFC 3339.
+    pub at: String,
+    /// Who vouches for it.
+    pub by: TimeSource,
+}
+
+/// Who vouches for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TimeSource {
+    /// A transparency log, in its signed entry timestamp.
+    Log,
+    /// A timestamp authority (RFC 3161).
+    TimestampAuthority,
+}
+
 /// Root of trust by which a signature was judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -104,6 +140,9 @@ pub struct Evidence {
     /// Who signed, where that was verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signer: Option<Signer>,
+    /// Certificate under which it was signed, where there was one and it was verified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<CertificateFacts>,
     /// How the transparency log was checked: `proof`, `promise` or `none`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<String>,
@@ -113,9 +152,9 @@ pub struct Evidence {
     /// Root by which it was judged, where one was needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_root: Option<RootUsed>,
-    /// Verified times, RFC 3339.
+    /// Verified times, the earliest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub times: Vec<String>,
+    pub times: Vec<VerifiedTime>,
     /// Predicate type of a verified attestation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,

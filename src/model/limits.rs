@@ -61,3 +61,11 @@ pub const VOLUMES: u32 = 10_000;
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.
 pub const HEAD_BYTES: u64 = 8 << 20;
+/// Signers and authorities that one demand of a policy names.
+pub const SIGNERS_PER_RULE: usize = 64;
+/// Groups of signers within groups.
+pub const CONSENT_DEPTH: usize = 4;
+/// Constraints on the predicate of one attestation.
+pub const CONSTRAINTS: usize = 64;
+/// Largest statement whose predicate is compared with constraints, in bytes.
+pub const PREDICATE_BYTES: usize = 16 << 20;

@@ -12,7 +12,8 @@ use super::signers::Ready;
 use super::{simple, statement};
 use crate::document::policy::{LogDemand, SctDemand};
 use crate::model::Digest;
-use crate::model::evidence::Signer;
+use crate::model::evidence::{CertificateFacts, Signer};
+use sigstore_crypto::CertificateInfo;
 use sigstore_types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm, SignatureContent, pae};
 
 /// A signature, read and not yet judged.
@@ -92,7 +93,11 @@ impl<'a> Signature<'a> {
         if demands.sct == SctDemand::None {
             not_checked.push("sct");
         }
-        let proof = |claims| proof(signer(claims), meaning, checked, Some(root), not_checked);
+        let facts = facts(&bundle, &certificate);
+        let proof = |claims| Proof {
+            certificate: Some(facts),
+            ..proof(signer(claims), meaning, checked, Some(root), not_checked)
+        };
         match wanted.check(&named, &certificate.ci_claims) {
             Ok(claims) => Ok(proof(claims)),
             Err(reason) => Err(Refusal::signer(reason, proof(Default::default()))
@@ -180,6 +185,31 @@ impl<'a> Signature<'a> {
             .map_err(|e| Refusal::unknown(e.to_string()))
     }
 
+    /// Returns the name under which it was signed, where its form says one. Called only when the signature was verified.
+    pub(super) fn reference(&self) -> Option<String> {
+        match self {
+            Self::Legacy(legacy) => match legacy.content() {
+                Content::Simple { payload, .. } => simple::reference(payload),
+                Content::Envelope { .. } => None,
+            },
+            Self::Bundle(_) => None,
+        }
+    }
+
+    /// Returns the predicate of a statement. Called only when the signature and the subject were verified.
+    pub(super) fn predicate(&self) -> Result<serde_json::Value, Refusal> {
+        match self {
+            Self::Legacy(legacy) => match legacy.content() {
+                Content::Simple { .. } => Err(Refusal::unknown("it holds no statement")),
+                Content::Envelope { payload, .. } => statement::predicate(payload),
+            },
+            Self::Bundle(bundle) => match &bundle.content {
+                SignatureContent::DsseEnvelope(envelope) => statement::predicate(envelope.payload.as_bytes()),
+                _ => Err(Refusal::unknown("it holds no statement")),
+            },
+        }
+    }
+
     /// Returns what it says about `subject`. Called only when the signature was verified.
     fn meaning(&self, subject: &Digest) -> Result<Meaning, Refusal> {
         let (kind, payload) = match self {
@@ -226,5 +256,16 @@ fn proof(
     not_checked: Vec<&'static str>,
 ) -> Proof {
     let root = root.map(|root| root.used.clone());
-    Proof { signer, meaning, log: checked.log, entry: checked.entry, root, times: checked.times, not_checked }
+    let Checked { log, entry, times } = checked;
+    Proof { signer, meaning, log, entry, root, certificate: None, times, not_checked }
+}
+
+/// What a record keeps of a verified certificate.
+fn facts(bundle: &Bundle, certificate: &CertificateInfo) -> CertificateFacts {
+    CertificateFacts {
+        sha256: bundle.signing_certificate().map(|der| Digest::of(der.as_bytes())),
+        not_before: certificate.not_before.to_string(),
+        not_after: certificate.not_after.to_string(),
+        claims: identity::claims(&certificate.ci_claims),
+    }
 }

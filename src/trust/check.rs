@@ -2,12 +2,12 @@
 
 use super::bundle03::unknown_log;
 use super::keys::PublicKey;
-use super::outcome::{Log, Refusal};
+use super::outcome::{Log, Moment, Refusal};
 use super::roots::Root;
 use super::time::{self, Timestamp};
 use crate::document::policy::{LogDemand, SctDemand};
 use crate::model::digest::hex;
-use crate::model::evidence::LogEntry;
+use crate::model::evidence::{LogEntry, TimeSource};
 use crate::model::fault::printable;
 use sigstore_crypto::CertificateInfo;
 use sigstore_types::{Artifact, Bundle};
@@ -28,7 +28,7 @@ pub(super) struct Demands {
 pub(super) struct Checked {
     pub log: Log,
     pub entry: Option<LogEntry>,
-    pub times: Vec<i64>,
+    pub times: Vec<Moment>,
 }
 
 /// Verifies a bundle that was signed under a certificate. Who holds the certificate is for the caller to judge.
@@ -111,7 +111,15 @@ fn checked(root: &Root, bundle: &Bundle, result: &VerificationResult, log: Log, 
         .tlog_entries
         .first()
         .map(|entry| LogEntry { log: hex(entry.log_id.key_id.as_bytes()), index: entry.log_index.get() });
-    let mut times: Vec<i64> = times.iter().map(|time| time.as_second()).collect();
+    let logged: Vec<i64> = bundle
+        .verification_material
+        .tlog_entries
+        .iter()
+        .filter_map(|entry| entry.integrated_time.map(|time| time.as_second()))
+        .collect();
+    let source = |second| if logged.contains(&second) { TimeSource::Log } else { TimeSource::TimestampAuthority };
+    let moment = |time: &Timestamp| Moment { second: time.as_second(), source: source(time.as_second()) };
+    let mut times: Vec<Moment> = times.iter().map(moment).collect();
     times.sort_unstable();
     times.dedup();
     Ok(Checked { log, entry, times })

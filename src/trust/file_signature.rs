@@ -6,12 +6,12 @@
 //! entry needs an inclusion proof and a checkpoint by its own log, as in version 0.3.
 
 use super::check::{self, Demands};
-use super::identity::{self, Matcher, Wanted};
+use super::identity::{self, Wanted};
 use super::keys::PublicKey;
 use super::outcome::{Log, Refusal};
 use super::roots::Root;
 use super::{RootError, RootText, bundle03, statement, time};
-use crate::document::policy::{LogDemand, SctDemand};
+use crate::document::policy::{LogDemand, SctDemand, TextMatch};
 use crate::model::evidence::{LogEntry, RootUsed, Signer};
 use crate::model::{Digest, Verdict};
 use serde::Serialize;
@@ -145,7 +145,7 @@ fn verify(
         FileSigner::Certificate { identity, issuer } => {
             let (checked, certificate) = check::keyless(root, bundle, file.artifact()?, demands)?;
             let named = identity::named(&certificate).map_err(Refusal::bad)?;
-            let exact = |text: &str| Matcher::Exact(text.to_owned());
+            let exact = |text: &str| TextMatch::Exact(text.to_owned());
             let wanted = Wanted { identity: exact(identity), issuer: exact(issuer), claims: BTreeMap::new() };
             let claims = wanted.check(&named, &certificate.ci_claims).map_err(Refusal::bad)?;
             (checked, Signer::Certificate { identity: named.identity, issuer: named.issuer, claims })
@@ -156,7 +156,7 @@ fn verify(
         signer,
         log: Log::name(checked.log).to_owned(),
         log_entry: checked.entry,
-        times: checked.times.iter().map(|at| time::rfc3339(*at)).collect(),
+        times: checked.times.iter().map(|moment| time::rfc3339(moment.second)).collect(),
         trust_root: root.used.clone(),
         predicate_type: predicate_type(bundle, &file.digest())?,
         not_checked: vec!["revocation".to_owned()],

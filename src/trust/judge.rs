@@ -1,14 +1,18 @@
 //! The judge: whether an artifact may be carried, by which rule, and what was found beside it.
 
 use super::attempt::Signature;
-use super::outcome::{Meaning, Proof, Refusal};
+use super::decision::{self, Decision};
+use super::explain::{Attempted, Explanation, RuleAbout};
+use super::judged::{Judged, PieceUnder};
 use super::pieces::{self, Candidate, Piece};
 use super::roots::Root;
-use super::rules::{self, ReadyDemand, ReadyRule, Wants};
+use super::rules::{self, Match, ReadyDemand, ReadyRule, Wants};
 use super::signers::{Material, TrustError};
 use super::time;
-use crate::document::policy::{Exemption, Policy};
-use crate::model::{Descriptor, Digest, Evidence, ImageRef, Verdict};
+use crate::document::evidence::ExemptionUsed;
+use crate::document::policy::{Exemption, Mode, Policy, TrustRootSource};
+use crate::model::{Descriptor, Digest, Evidence, ImageRef};
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -16,6 +20,9 @@ use std::sync::Arc;
 pub struct Judge {
     rules: Vec<ReadyRule>,
     place: String,
+    mode: Mode,
+    /// Roots that are older than the policy takes, by name, with the reason.
+    stale: BTreeMap<String, String>,
     pub(super) now: i64,
     pub(super) roots: Vec<Arc<Root>>,
 }
@@ -33,23 +40,16 @@ pub struct Judgement {
     pub hint: String,
     /// All that was found, in the order of the candidates, each judged by itself.
     pub evidence: Vec<Evidence>,
-    /// Reason and last day of the exemption by which it was accepted.
-    pub exemption: Option<(String, String)>,
-}
-
-/// One piece, judged under every signer of a rule.
-struct Judged {
-    record: Evidence,
-    /// Signers, by index, under whom it holds.
-    proofs: Vec<(usize, Proof)>,
-    /// The closest of the refusals, where it holds under nobody.
-    refusal: Option<Refusal>,
+    /// Exemption by which it was accepted.
+    pub exemption: Option<ExemptionUsed>,
+    /// Refusal that the mode `audit` turned into a warning.
+    pub would_refuse: Option<String>,
 }
 
 impl Judge {
     /// Makes `policy` ready: `load` reads keys and roots by the paths in it, `now` is in seconds since 1970.
     ///
-    /// `now` decides about exemptions and signatures from the future. The verifying library also compares log
+    /// `now` decides about exemptions, ages and signatures from the future. The verifying library also compares log
     /// times with the clock of the machine.
     pub fn new(
         policy: &Policy,
@@ -61,8 +61,14 @@ impl Judge {
             return Err(TrustError::NoProvider);
         }
         let material = Material::load(policy, load)?;
-        let roots = material.roots();
-        Ok(Self { rules: rules::ready(policy, &material)?, place: policy.place.clone(), now, roots })
+        Ok(Self {
+            rules: rules::ready(policy, &material)?,
+            place: policy.place.clone(),
+            mode: policy.mode,
+            stale: stale(policy, now),
+            now,
+            roots: material.roots(),
+        })
     }
 
     /// Judges the artifact called `name` at its source, whose bytes have the digest in `subject`, by what was
@@ -71,58 +77,87 @@ impl Judge {
     /// The name decides only which rule is about it. Evidence that cannot be judged never counts for the
     /// artifact; whether it counts against it is for the rule's own demands to decide.
     pub fn judge(&self, name: &ImageRef, subject: &Descriptor, candidates: &[Candidate]) -> Judgement {
+        self.explain(name, subject, candidates).judgement
+    }
+
+    /// Judges as [`Judge::judge`] does, and keeps every step.
+    pub fn explain(&self, name: &ImageRef, subject: &Descriptor, candidates: &[Candidate]) -> Explanation {
         let pieces = pieces::collect(&subject.digest, candidates);
-        let Some((rule, words)) = rules::select(&self.rules, name) else {
+        let about = rules::about(&self.rules, name);
+        let rules: Vec<RuleAbout> = about.iter().map(RuleAbout::of).collect();
+        let Some(Match { rule, .. }) = about.first() else {
             let reason = format!("no rule of {} is about it, and what no rule is about is refused", self.place);
-            let hint = "name it in a rule of the policy, or give --key or --allow-unsigned PATTERN";
-            return Judgement::refused(
-                String::from("none"),
-                reason,
-                hint,
-                unjudged(pieces, "no rule is about the artifact"),
-            );
+            let decision = Decision::refuse(reason)
+                .hint("name it in a rule of the policy, or give --key or --allow-unsigned PATTERN");
+            let judged = unjudged(pieces, "no rule is about the artifact");
+            return self.made(rules, (String::from("none"), self.mode), decision, judged);
         };
-        match &rule.demand {
-            ReadyDemand::Deny => {
-                let evidence = unjudged(pieces, "the rule denies the artifact");
-                Judgement::refused(words, "the rule denies it", "", evidence)
+        let words = about[0].words();
+        let (decision, judged) = match &rule.demand {
+            ReadyDemand::Deny(reason) => {
+                let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+                (
+                    Decision::refuse(format!("the rule denies it{reason}")),
+                    unjudged(pieces, "the rule denies the artifact"),
+                )
             }
-            ReadyDemand::Exempt(exemption) => self.exempted(exemption, words, pieces),
+            ReadyDemand::Exempt(exemption) => {
+                (self.exempted(exemption), unjudged(pieces, "the rule asks for no signature"))
+            }
             ReadyDemand::Evidence(wants) => {
-                let judged = pieces.into_iter().map(|piece| self.judged(piece, &subject.digest, wants)).collect();
-                decide(wants, words, judged)
+                let judged: Vec<Judged> =
+                    pieces.into_iter().map(|piece| self.judged(piece, (name, &subject.digest), wants)).collect();
+                (decision::decide(wants, &judged), judged)
             }
-        }
+        };
+        self.made(rules, (words, rule.mode), decision, judged)
     }
 
-    fn exempted(&self, exemption: &Exemption, rule: String, pieces: Vec<Piece<'_>>) -> Judgement {
-        let evidence = unjudged(pieces, "the rule asks for no signature");
-        if time::over(exemption.until, self.now) {
-            let reason = format!("the exemption ({}) ended on {}", exemption.reason, exemption.until);
-            return Judgement::refused(rule, reason, "extend it in the policy, or have the artifact signed", evidence);
-        }
-        Judgement {
-            accepted: true,
+    /// Puts a decision into its final form: in the mode `audit` a refusal becomes a warning, unless something is damaged.
+    fn made(
+        &self,
+        rules: Vec<RuleAbout>,
+        (rule, mode): (String, Mode),
+        decision: Decision,
+        judged: Vec<Judged>,
+    ) -> Explanation {
+        let damaged = judged.iter().any(|piece| piece.damaged);
+        let audited = !decision.accepted && mode == Mode::Audit && !damaged;
+        let attempts = judged.iter().map(|piece| piece.attempts.clone()).collect();
+        let would_refuse = audited.then(|| decision.reason.clone());
+        let judgement = Judgement {
+            accepted: decision.accepted || audited,
             rule,
-            reason: exemption.reason.clone(),
-            hint: String::new(),
-            evidence,
-            exemption: Some((exemption.reason.clone(), exemption.until.to_string())),
-        }
+            reason: decision.reason,
+            hint: decision.hint,
+            evidence: judged.into_iter().map(|piece| piece.record).collect(),
+            exemption: decision.exemption,
+            would_refuse,
+        };
+        Explanation { judgement, rules, attempts, demands: decision.steps }
     }
 
-    fn judged(&self, piece: Piece<'_>, subject: &Digest, wants: &Wants) -> Judged {
-        let Piece { record, material } = piece;
-        let Some(layer) = material else { return Judged { record, proofs: Vec::new(), refusal: None } };
-        let mut judged = Judged { record, proofs: Vec::new(), refusal: None };
+    fn exempted(&self, exemption: &Exemption) -> Decision {
+        let Exemption { reason, until } = exemption;
+        if time::over(*until, self.now) {
+            return Decision::refuse(format!("the exemption ({reason}) ended on {until}"))
+                .hint("extend it in the policy, or have the artifact signed");
+        }
+        let used = ExemptionUsed { reason: reason.clone(), until: until.to_string() };
+        Decision { exemption: Some(used), ..Decision::accept(reason.clone()) }
+    }
+
+    /// Judges one piece under every signer of a rule.
+    fn judged(&self, piece: Piece<'_>, (name, subject): (&ImageRef, &Digest), wants: &Wants) -> Judged {
+        let Piece { record, material, damaged } = piece;
+        let mut judged = Judged::of(record, damaged);
+        let Some(layer) = material else { return judged };
         match Signature::read(&layer) {
-            Err(refusal) => judged.refusal = Some(refusal),
+            Err(refusal) => judged.refuse_all(wants, &refusal),
             Ok(signature) => {
+                let piece = PieceUnder { signature: &signature, name, wants, stale: &self.stale, now: self.now };
                 for (at, signer) in wants.signers.iter().enumerate() {
-                    match signature.attempt(subject, signer, self.now) {
-                        Ok(proof) => judged.proofs.push((at, proof)),
-                        Err(refusal) => judged.keep_closest(refusal),
-                    }
+                    judged.take(&piece, at, signature.attempt(subject, signer, self.now));
                 }
             }
         }
@@ -131,117 +166,37 @@ impl Judge {
     }
 }
 
-impl Judged {
-    fn keep_closest(&mut self, refusal: Refusal) {
-        if self.refusal.as_ref().is_none_or(|kept| refusal.closeness > kept.closeness) {
-            self.refusal = Some(refusal);
-        }
-    }
-
-    /// Puts what was found into the record. What holds under one signer is not spoiled by the others.
-    fn write_down(&mut self) {
-        if let Some((_, proof)) = self.proofs.first() {
-            self.refusal = None;
-            self.record.verdict = Verdict::Good;
-            self.record.reason = proof.words();
-            describe(&mut self.record, proof);
-        } else if let Some(refusal) = &self.refusal {
-            self.record.verdict = refusal.verdict;
-            self.record.reason = refusal.reason.clone();
-            if let Some(proof) = &refusal.proof {
-                describe(&mut self.record, proof);
-            }
-        }
-    }
-
-    fn signs(&self, by: &[usize]) -> Option<&Proof> {
-        self.proof(by, |meaning| *meaning == Meaning::Signature)
-    }
-
-    fn attests(&self, kind: &str, by: &[usize]) -> Option<&Proof> {
-        self.proof(by, |meaning| matches!(meaning, Meaning::Attestation(found) if found == kind))
-    }
-
-    fn proof(&self, by: &[usize], says: impl Fn(&Meaning) -> bool) -> Option<&Proof> {
-        self.proofs.iter().find(|(at, proof)| by.contains(at) && says(&proof.meaning)).map(|(_, proof)| proof)
-    }
-}
-
-fn describe(record: &mut Evidence, proof: &Proof) {
-    record.signer = Some(proof.signer.clone());
-    record.log = Some(proof.log.name().to_owned());
-    record.log_entry = proof.entry.clone();
-    record.trust_root = proof.root.clone();
-    record.times = proof.times.iter().map(|time| time::rfc3339(*time)).collect();
-    record.not_checked = proof.not_checked.iter().map(|name| (*name).to_owned()).collect();
-    if let Meaning::Attestation(kind) = &proof.meaning {
-        record.predicate_type = Some(kind.clone());
-    }
-}
-
-fn decide(wants: &Wants, rule: String, judged: Vec<Judged>) -> Judgement {
-    let mut reasons = Vec::new();
-    let mut missing = None;
-    if !wants.signatures.is_empty() {
-        match judged.iter().find_map(|piece| piece.signs(&wants.signatures)) {
-            Some(proof) => reasons.push(proof.words()),
-            None => missing = Some("signature".to_owned()),
-        }
-    }
-    for attestation in &wants.attestations {
-        let kind = &attestation.predicate_type;
-        match judged.iter().find_map(|piece| piece.attests(kind, &attestation.by)) {
-            Some(proof) => reasons.push(proof.words()),
-            None => missing = missing.or_else(|| Some(format!("attestation of type {kind}"))),
-        }
-    }
-    if let Some(missing) = missing {
-        let (reason, hint) = why_missing(&missing, wants, &judged);
-        return Judgement::refused(rule, reason, hint, records(judged));
-    }
-    let (reason, evidence) = (reasons.join("; "), records(judged));
-    Judgement { accepted: true, rule, reason, hint: String::new(), evidence, exemption: None }
-}
-
-/// Says what is missing, and what was found instead: the closest first, at most three reasons.
-fn why_missing(missing: &str, wants: &Wants, judged: &[Judged]) -> (String, &'static str) {
-    let signers: Vec<String> = wants.signers.iter().map(super::signers::Ready::words).collect();
-    let by = signers.join(" or ");
-    if judged.is_empty() {
-        let hint = "sign it, or add a rule that exempts it with a reason and a last day";
-        return (format!("nothing was found beside it; the rule wants a {missing} by {by}"), hint);
-    }
-    let mut found: Vec<&Judged> = judged.iter().collect();
-    found.sort_by_key(|piece| std::cmp::Reverse(piece.refusal.as_ref().map(|refusal| refusal.closeness)));
-    let hint = found.iter().find_map(|piece| piece.refusal.as_ref().map(|refusal| refusal.hint)).unwrap_or_default();
-    let mut reasons: Vec<&str> = Vec::new();
-    for piece in &found {
-        let reason = piece.record.reason.as_str();
-        if reasons.len() < 3 && !reasons.contains(&reason) {
-            reasons.push(reason);
-        }
-    }
-    let count = if judged.len() == 1 { "found".to_owned() } else { format!("found {}", judged.len()) };
-    (format!("no {missing} that the rule wants (by {by}); {count}: {}", reasons.join("; ")), hint)
-}
-
-fn records(judged: Vec<Judged>) -> Vec<Evidence> {
-    judged.into_iter().map(|piece| piece.record).collect()
-}
-
-fn unjudged(pieces: Vec<Piece<'_>>, why: &str) -> Vec<Evidence> {
-    let record = |piece: Piece<'_>| {
+fn unjudged(pieces: Vec<Piece<'_>>, why: &str) -> Vec<Judged> {
+    let judged = |piece: Piece<'_>| {
         let mut record = piece.record;
         if piece.material.is_some() {
             record.reason = format!("not judged: {why}");
         }
-        record
+        Judged::of(record, piece.damaged)
     };
-    pieces.into_iter().map(record).collect()
+    pieces.into_iter().map(judged).collect()
 }
 
-impl Judgement {
-    fn refused(rule: String, reason: impl Into<String>, hint: &str, evidence: Vec<Evidence>) -> Self {
-        Self { accepted: false, rule, reason: reason.into(), hint: hint.to_owned(), evidence, exemption: None }
+/// Returns the roots that were fetched too long ago, or of which nobody knows when they were.
+fn stale(policy: &Policy, now: i64) -> BTreeMap<String, String> {
+    let Some(most) = policy.max_root_age else { return BTreeMap::new() };
+    let why = |source: &TrustRootSource| match source {
+        TrustRootSource::File { fetched: Some(at), .. } if time::fresh(at.second(), most.seconds(), now) => None,
+        TrustRootSource::File { fetched: Some(at), .. } => {
+            Some(format!("fetched on {at}, {} ago; the policy takes at most {most}", time::ago(at.second(), now)))
+        }
+        TrustRootSource::File { fetched: None, .. } => {
+            Some(format!("of unknown age (no fetched in the policy); the policy takes at most {most}"))
+        }
+        TrustRootSource::Embedded(_) => {
+            Some(format!("the snapshot inside this program, of unknown age; the policy takes at most {most}"))
+        }
+    };
+    policy.trust_roots.iter().filter_map(|(name, source)| Some((name.clone(), why(source)?))).collect()
+}
+
+impl Attempted {
+    pub(super) fn new(signer: String, holds: bool, reason: String) -> Self {
+        Self { signer, holds, reason }
     }
 }

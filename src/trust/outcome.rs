@@ -2,7 +2,7 @@
 
 use super::time;
 use crate::model::Verdict;
-use crate::model::evidence::{LogEntry, RootUsed, Signer};
+use crate::model::evidence::{CertificateFacts, LogEntry, RootUsed, Signer, TimeSource, VerifiedTime};
 
 /// What was verified about a signature.
 #[derive(Debug, Clone)]
@@ -17,10 +17,28 @@ pub(super) struct Proof {
     pub entry: Option<LogEntry>,
     /// Root by which it was judged.
     pub root: Option<RootUsed>,
-    /// Verified times, in seconds.
-    pub times: Vec<i64>,
+    /// Certificate under which it was signed.
+    pub certificate: Option<CertificateFacts>,
+    /// Verified times, earliest first.
+    pub times: Vec<Moment>,
     /// What an offline verifier did not check.
     pub not_checked: Vec<&'static str>,
+}
+
+/// A verified time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Moment {
+    /// In seconds since 1970.
+    pub second: i64,
+    /// Who vouches for it.
+    pub source: TimeSource,
+}
+
+impl Moment {
+    /// Returns it as it is recorded.
+    pub(super) fn recorded(self) -> VerifiedTime {
+        VerifiedTime { at: time::rfc3339(self.second), by: self.source }
+    }
 }
 
 /// What a verified signature says.
@@ -121,18 +139,23 @@ impl Proof {
         }
     }
 
-    /// Says what was verified, as a fragment.
-    pub(super) fn words(&self) -> String {
-        let what = match &self.meaning {
+    /// Says what it is: `signed`, or an attestation with its type.
+    pub(super) fn what(&self) -> String {
+        match &self.meaning {
             Meaning::Signature => "signed".to_owned(),
             Meaning::Attestation(kind) => format!("attestation of type {kind}, signed"),
-        };
+        }
+    }
+
+    /// Says what was verified, as a fragment.
+    pub(super) fn words(&self) -> String {
         let log = match self.log {
             Log::None => "",
             Log::Promise => ", promised by the log",
             Log::Proof => ", proven to be in the log",
         };
-        let at = self.times.iter().min().map(|at| format!(" at {}", time::rfc3339(*at))).unwrap_or_default();
-        format!("{what} by {}{at}{log}", self.by())
+        let first = self.times.iter().map(|time| time.second).min();
+        let at = first.map(|at| format!(" at {}", time::rfc3339(at))).unwrap_or_default();
+        format!("{} by {}{at}{log}", self.what(), self.by())
     }
 }

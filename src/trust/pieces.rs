@@ -78,6 +78,8 @@ pub(super) struct Piece<'a> {
     pub record: Evidence,
     /// What there is to judge.
     pub material: Option<Layer<'a>>,
+    /// Whether its bytes are not what points to them says: that is damage, whatever the policy.
+    pub damaged: bool,
 }
 
 /// Content of a piece.
@@ -103,7 +105,7 @@ fn sorted<'a>(subject: &Digest, candidate: &'a Candidate) -> Vec<Piece<'a>> {
     let announced = &candidate.document.descriptor;
     let mut record = blank(subject, candidate);
     if !announced.names_bytes(&candidate.document.bytes) {
-        return vec![Piece::only(record, Verdict::Bad, format!("its bytes are not {announced}"))];
+        return vec![Piece::damaged(record, format!("its bytes are not {announced}"))];
     }
     let document = match ImageDocument::parse(&candidate.document.bytes, &announced.media_type) {
         Ok(document) => document,
@@ -169,16 +171,20 @@ fn piece<'a>(record: &Evidence, layer: Descriptor, candidate: &'a Candidate) -> 
         return Piece::only(record, Verdict::Unknown, "not judged: its content was not read");
     };
     if !layer.names_bytes(bytes) {
-        return Piece::only(record, Verdict::Bad, format!("its content is not {layer}"));
+        return Piece::damaged(record, format!("its content is not {layer}"));
     }
-    Piece { record, material: Some(Layer { sort, descriptor: layer, bytes }) }
+    Piece { record, material: Some(Layer { sort, descriptor: layer, bytes }), damaged: false }
 }
 
 impl Piece<'_> {
     fn only(mut record: Evidence, verdict: Verdict, reason: impl Into<String>) -> Self {
         record.verdict = verdict;
         record.reason = reason.into();
-        Self { record, material: None }
+        Self { record, material: None, damaged: false }
+    }
+
+    fn damaged(record: Evidence, reason: String) -> Self {
+        Self { damaged: true, ..Self::only(record, Verdict::Bad, reason) }
     }
 }
 
@@ -193,6 +199,7 @@ fn blank(subject: &Digest, candidate: &Candidate) -> Evidence {
         verdict: Verdict::Unknown,
         reason: "not judged".to_owned(),
         signer: None,
+        certificate: None,
         log: None,
         log_entry: None,
         trust_root: None,

@@ -127,7 +127,7 @@ impl Root {
         load: &mut dyn FnMut(&str) -> io::Result<Vec<u8>>,
     ) -> Result<Self, RootError> {
         match source {
-            TrustRootSource::File { file, sha256 } => {
+            TrustRootSource::File { file, sha256, .. } => {
                 let read = |source| RootError::Read { file: file.clone(), source };
                 let bytes = load(file).map_err(read)?;
                 let found = Digest::of(&bytes);

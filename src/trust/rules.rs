@@ -1,9 +1,13 @@
 //! Rules of a policy, ready: which one is about a reference, and what it demands.
 
+use super::consent::Ask;
 use super::signers::{Material, Ready, TrustError};
 use crate::document::pattern::Pattern;
-use crate::document::policy::{AcceptedSigner, Demand, Exemption, Policy, Rule, SignedBy};
+use crate::document::policy::{
+    AcceptedSigner, Age, AttestationDemand, Consent, Demand, Exemption, Mode, Policy, Rule, SignedBy, SignedReference,
+};
 use crate::model::ImageRef;
+use std::collections::BTreeMap;
 
 /// A rule, ready.
 pub(super) struct ReadyRule {
@@ -12,6 +16,7 @@ pub(super) struct ReadyRule {
     name: String,
     /// Whether the name says the pattern already.
     by_flag: bool,
+    pub mode: Mode,
     pub demand: ReadyDemand,
 }
 
@@ -19,54 +24,75 @@ pub(super) struct ReadyRule {
 pub(super) enum ReadyDemand {
     Evidence(Wants),
     Exempt(Exemption),
-    Deny,
+    Deny(String),
 }
 
 /// Evidence that a rule wants. Signers stand once in `signers`; the rest names them by index.
 pub(super) struct Wants {
     pub signers: Vec<Ready>,
-    /// Any of these must have signed; empty where no signature is wanted.
-    pub signatures: Vec<usize>,
+    /// Whose signatures; `None` where no signature is wanted.
+    pub signatures: Option<Ask>,
+    /// What signatures must say of the artifact's name.
+    pub signed_reference: SignedReference,
+    /// How long ago signatures may have been made.
+    pub max_age: Option<Age>,
     pub attestations: Vec<WantedAttestation>,
 }
 
 /// An attestation that a rule wants.
 pub(super) struct WantedAttestation {
-    pub predicate_type: String,
-    /// Any of these must have signed.
-    pub by: Vec<usize>,
+    pub demand: AttestationDemand,
+    /// Who must have signed.
+    pub by: Ask,
+    pub max_age: Option<Age>,
+}
+
+impl Wants {
+    /// Names a signer for a person.
+    pub(super) fn name(&self, at: usize) -> String {
+        self.signers.get(at).map(Ready::words).unwrap_or_default()
+    }
 }
 
 /// Makes the rules of `policy` ready.
 pub(super) fn ready(policy: &Policy, material: &Material) -> Result<Vec<ReadyRule>, TrustError> {
     let ready = |(at, rule): (usize, &Rule)| {
         let demand = match &rule.demand {
-            Demand::Evidence { signatures, attestations } => {
-                let mut builder =
-                    Builder { place: &policy.place, rule: at + 1, material, known: Vec::new(), ready: Vec::new() };
-                let signatures = builder.indexes(signatures)?;
+            Demand::Evidence { signatures, max_age, attestations } => {
+                let mut builder = Builder::new(policy, at + 1, material);
+                let signatures = signatures.as_ref().map(|consent| builder.ask(consent)).transpose()?;
                 let mut wanted = Vec::new();
-                for attestation in attestations {
-                    let by = match &attestation.signed_by {
-                        SignedBy::Same => signatures.clone(),
-                        SignedBy::Signers(signers) => builder.indexes(signers)?,
+                for demand in attestations {
+                    let by = match (&demand.signed_by, &signatures) {
+                        (SignedBy::Signers(consent), _) => builder.ask(consent)?,
+                        // One signer of those that the signatures name attests; they need not all do.
+                        (SignedBy::Same, Some(ask)) => Ask::Any(ask.signers().into_iter().map(Ask::Signer).collect()),
+                        (SignedBy::Same, None) => Ask::Any(Vec::new()),
                     };
-                    wanted.push(WantedAttestation { predicate_type: attestation.predicate_type.clone(), by });
+                    wanted.push(WantedAttestation { demand: demand.clone(), by, max_age: demand.max_age.or(*max_age) });
                 }
-                ReadyDemand::Evidence(Wants { signers: builder.ready, signatures, attestations: wanted })
+                ReadyDemand::Evidence(Wants {
+                    signers: builder.ready,
+                    signatures,
+                    signed_reference: rule.signed_reference,
+                    max_age: *max_age,
+                    attestations: wanted,
+                })
             }
             Demand::Exempt(exemption) => ReadyDemand::Exempt(exemption.clone()),
-            Demand::Deny => ReadyDemand::Deny,
+            Demand::Deny(reason) => ReadyDemand::Deny(reason.clone()),
         };
         let by_flag = !rule.origin.is_empty();
         let name = if by_flag { rule.origin.clone() } else { format!("{} rule {}", policy.place, at + 1) };
-        Ok(ReadyRule { patterns: rule.patterns.clone(), name, by_flag, demand })
+        let mode = rule.mode.unwrap_or(policy.mode);
+        Ok(ReadyRule { patterns: rule.patterns.clone(), name, by_flag, mode, demand })
     };
     policy.rules.iter().enumerate().map(ready).collect()
 }
 
 struct Builder<'a> {
     place: &'a str,
+    authorities: &'a BTreeMap<String, Consent>,
     rule: usize,
     material: &'a Material,
     known: Vec<&'a AcceptedSigner>,
@@ -74,36 +100,67 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn indexes(&mut self, signers: &'a [AcceptedSigner]) -> Result<Vec<usize>, TrustError> {
-        let mut indexes = Vec::new();
-        for signer in signers {
-            let at = match self.known.iter().position(|known| *known == signer) {
-                Some(at) => at,
-                None => {
-                    self.ready.push(self.material.ready(self.place, self.rule, signer)?);
-                    self.known.push(signer);
-                    self.known.len() - 1
-                }
-            };
-            if !indexes.contains(&at) {
-                indexes.push(at);
+    fn new(policy: &'a Policy, rule: usize, material: &'a Material) -> Self {
+        let (place, authorities) = (policy.place.as_str(), &policy.authorities);
+        Self { place, authorities, rule, material, known: Vec::new(), ready: Vec::new() }
+    }
+
+    fn ask(&mut self, consent: &'a Consent) -> Result<Ask, TrustError> {
+        Ok(match consent {
+            Consent::Signer(signer) => Ask::Signer(self.index(signer)?),
+            Consent::Authority(name) => {
+                let authorities = self.authorities;
+                let consent = authorities.get(name).ok_or_else(|| TrustError::Missing {
+                    place: self.place.to_owned(),
+                    rule: self.rule,
+                    name: name.clone(),
+                })?;
+                Ask::Named(name.clone(), Box::new(self.ask(consent)?))
             }
+            Consent::AnyOf(of) => Ask::Any(self.asks(of)?),
+            Consent::AllOf(of) => Ask::All(self.asks(of)?),
+            Consent::Threshold(need, of) => Ask::Threshold(*need, self.asks(of)?),
+        })
+    }
+
+    fn asks(&mut self, of: &'a [Consent]) -> Result<Vec<Ask>, TrustError> {
+        of.iter().map(|consent| self.ask(consent)).collect()
+    }
+
+    fn index(&mut self, signer: &'a AcceptedSigner) -> Result<usize, TrustError> {
+        if let Some(at) = self.known.iter().position(|known| *known == signer) {
+            return Ok(at);
         }
-        Ok(indexes)
+        self.ready.push(self.material.ready(self.place, self.rule, signer)?);
+        self.known.push(signer);
+        Ok(self.known.len() - 1)
     }
 }
 
-/// Returns the rule about `name`, with its name for a person: the most specific pattern decides, then the order.
-pub(super) fn select<'a>(rules: &'a [ReadyRule], name: &ImageRef) -> Option<(&'a ReadyRule, String)> {
-    let mut best: Option<(usize, &ReadyRule, &Pattern)> = None;
-    for rule in rules {
-        for pattern in rule.patterns.iter().filter(|pattern| pattern.matches(name)) {
-            if best.is_none_or(|(specificity, ..)| pattern.specificity() > specificity) {
-                best = Some((pattern.specificity(), rule, pattern));
-            }
-        }
+/// A rule that is about a reference, by one of its patterns.
+pub(super) struct Match<'a> {
+    pub at: usize,
+    pub rule: &'a ReadyRule,
+    pub pattern: &'a Pattern,
+}
+
+impl Match<'_> {
+    /// Names the rule for a person, with the pattern by which it is about the artifact.
+    pub(super) fn words(&self) -> String {
+        if self.rule.by_flag { self.rule.name.clone() } else { format!("{} ({})", self.rule.name, self.pattern) }
     }
-    best.map(|(_, rule, pattern)| {
-        (rule, if rule.by_flag { rule.name.clone() } else { format!("{} ({pattern})", rule.name) })
-    })
+}
+
+/// Returns the rules about `name`, the one that decides first: the most specific pattern, then the order.
+pub(super) fn about<'a>(rules: &'a [ReadyRule], name: &ImageRef) -> Vec<Match<'a>> {
+    let best = |(at, rule): (usize, &'a ReadyRule)| {
+        let patterns = rule.patterns.iter().filter(|pattern| pattern.matches(name));
+        // Of patterns that are alike the first is named.
+        let pattern =
+            patterns.reduce(|best, next| if next.specificity() > best.specificity() { next } else { best })?;
+        Some(Match { at, rule, pattern })
+    };
+    let mut found: Vec<Match<'a>> = rules.iter().enumerate().filter_map(best).collect();
+    found.sort_by_key(|found| (std::cmp::Reverse(found.pattern.specificity()), found.at));
+    found
 }

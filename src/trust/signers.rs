@@ -1,6 +1,6 @@
 //! Signers of a policy, loaded and ready to judge with.
 
-use super::identity::{Matcher, Wanted};
+use super::identity::Wanted;
 use super::keys::{KeyError, PublicKey};
 use super::roots::{Root, RootError};
 use crate::document::policy::{AcceptedSigner, KeySource, LogDemand, Policy, SctDemand};
@@ -40,15 +40,13 @@ pub enum TrustError {
         /// Cause.
         source: Box<RootError>,
     },
-    /// A regular expression does not compile.
-    #[error("{place} rule {rule}: {why}")]
-    Regexp {
+    /// A signer of a kind that is not judged.
+    #[error("{place} rule {rule}: notation signatures are not judged by this version")]
+    Notation {
         /// Policy.
         place: String,
         /// Number of the rule from 1.
         rule: usize,
-        /// Reason in words.
-        why: String,
     },
     /// A rule names a key or a root that the policy does not have.
     #[error("{place} rule {rule} names {name:?}, which the policy does not have")]
@@ -125,12 +123,11 @@ impl Material {
                 let root = signer.trust_root.as_deref().map(root).transpose()?;
                 Ok(Ready::Key { name: signer.name.clone(), key, log: signer.log, root })
             }
+            AcceptedSigner::Notation(_) => Err(TrustError::Notation { place: place.to_owned(), rule }),
             AcceptedSigner::Keyless(signer) => {
-                let compile =
-                    |text| Matcher::new(text).map_err(|why| TrustError::Regexp { place: place.to_owned(), rule, why });
                 let wanted = Wanted {
-                    issuer: compile(&signer.issuer)?,
-                    identity: compile(&signer.identity)?,
+                    issuer: signer.issuer.clone(),
+                    identity: signer.identity.clone(),
                     claims: signer.claims.clone(),
                 };
                 Ok(Ready::Keyless { root: root(&signer.trust_root)?, wanted, log: signer.log, sct: signer.sct })

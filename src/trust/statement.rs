@@ -1,7 +1,7 @@
 //! in-toto statements inside verified envelopes: what they are about and what they say.
 
 use super::outcome::{Meaning, Refusal};
-use crate::model::{Digest, json};
+use crate::model::{Digest, json, limits};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -45,6 +45,24 @@ pub(super) fn meaning(payload: &[u8], subject: &Digest) -> Result<Meaning, Refus
     } else {
         Meaning::Attestation(statement.predicate_type)
     })
+}
+
+/// Takes the predicate out of a `payload` that [`meaning`] accepted.
+pub(super) fn predicate(payload: &[u8]) -> Result<serde_json::Value, Refusal> {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(default)]
+        predicate: serde_json::Value,
+    }
+    if payload.len() > limits::PREDICATE_BYTES {
+        let (size, limit) = (payload.len(), limits::PREDICATE_BYTES);
+        return Err(Refusal::unknown(format!(
+            "its statement has {size} bytes, more than the {limit} that are looked into"
+        )));
+    }
+    let whole: Whole =
+        json::parse(payload).map_err(|e| Refusal::bad(format!("the signed statement does not parse: {e}")))?;
+    Ok(whole.predicate)
 }
 
 #[cfg(test)]

@@ -2,26 +2,34 @@
 
 use crate::document::policy::Until;
 pub(super) use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
 
 /// How far a verified time may lie ahead of the clock that was handed in, in seconds.
 pub(super) const SKEW: i64 = 300;
-const DAY: i64 = 86_400;
 
 /// Returns `time` as RFC 3339 in UTC.
 pub(super) fn rfc3339(time: i64) -> String {
     Timestamp::from_second(time).map_or_else(|_| format!("second {time}"), |at| at.to_string())
 }
 
-/// Returns whether the last day of `until` is over at `now`. A day that cannot be placed is over.
+/// Reads RFC 3339; a day alone is no time.
+pub(super) fn second(text: &str) -> Option<i64> {
+    text.parse::<Timestamp>().ok().map(Timestamp::as_second)
+}
+
+/// Returns whether the last day of `until` is over at `now`.
 pub(super) fn over(until: Until, now: i64) -> bool {
-    let Until::Day(year, month, day) = until else { return false };
-    let start = || {
-        let date = Date::new(i16::try_from(year).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()?;
-        Some(date.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
-    };
-    start().is_none_or(|start| now >= start + DAY)
+    until.end().is_some_and(|end| now >= end)
+}
+
+/// Returns whether `time` lies at most `age` seconds before `now`, and not after it.
+pub(super) const fn fresh(time: i64, age: i64, now: i64) -> bool {
+    time <= now.saturating_add(SKEW) && now.saturating_sub(time) <= age
+}
+
+/// Says how long before `now` something was: days, or hours where it is less than two.
+pub(super) fn ago(time: i64, now: i64) -> String {
+    let seconds = now.saturating_sub(time).max(0);
+    if seconds < 2 * 86_400 { format!("{} hours", seconds / 3600) } else { format!("{} days", seconds / 86_400) }
 }
 
 #[cfg(test)]
@@ -36,5 +44,14 @@ mod tests {
         assert!(!over(until, midnight - 1));
         assert!(over(until, midnight));
         assert!(!over(Until::Never, i64::MAX));
+    }
+
+    #[test]
+    fn fresh_is_neither_old_nor_from_the_future() {
+        assert!(fresh(100, 50, 150) && !fresh(100, 49, 150));
+        assert!(fresh(150 + SKEW, 50, 150) && !fresh(151 + SKEW, 50, 150));
+        assert_eq!(second("2027-02-01T00:00:00Z"), Some(1_801_440_000));
+        assert_eq!(second("2027-02-01"), None);
+        assert_eq!((ago(0, 3 * 86_400), ago(0, 7200)), ("3 days".to_owned(), "2 hours".to_owned()));
     }
 }

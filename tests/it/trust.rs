@@ -2,8 +2,9 @@
 //!
 //! The numbers in the tables are those of the threat list in `docs/adr/0005-unknown-is-not-good.md`.
 
+use airlift::document::evidence::ExemptionUsed;
 use airlift::document::policy::{Flags, KeylessFlags, Policy};
-use airlift::model::evidence::{EvidenceKind, Signer};
+use airlift::model::evidence::{EvidenceKind, Signer, TimeSource, VerifiedTime};
 use airlift::model::{Descriptor, Digest, ImageRef, MediaType, Verdict};
 use airlift::testkit::sigstore::{self as kit, Key, Layer, Leaf, San, Sct, World};
 use airlift::trust::{Candidate, Judge, Judgement, legacy_tags, sign_simple, simple, wants_layers};
@@ -124,7 +125,7 @@ fn a_keyless_bundle_is_accepted_with_a_complete_record() {
     let [evidence] = judgement.evidence.as_slice() else { panic!("{judgement:#?}") };
     assert_eq!(evidence.kind, EvidenceKind::SigstoreBundle);
     assert_eq!(evidence.log.as_deref(), Some("proof"));
-    assert_eq!(evidence.times, ["2023-11-14T22:31:00Z"]);
+    assert_eq!(evidence.times, [VerifiedTime { at: "2023-11-14T22:31:00Z".into(), by: TimeSource::Log }]);
     assert_eq!(evidence.not_checked, ["revocation"]);
     assert_eq!(evidence.log_entry.as_ref().unwrap().index, 3);
     let root = evidence.trust_root.as_ref().unwrap();
@@ -141,7 +142,8 @@ fn a_bundle_of_the_second_log_kind_is_judged_at_its_stamped_time() {
     let judgement = bench.bundle(&bench.world.bundle_v2(&leaf(), &signs()));
     accepted(&judgement);
     assert_eq!(judgement.evidence[0].log.as_deref(), Some("proof"));
-    assert_eq!(judgement.evidence[0].times, ["2023-11-14T22:31:00Z"]);
+    let time = VerifiedTime { at: "2023-11-14T22:31:00Z".into(), by: TimeSource::TimestampAuthority };
+    assert_eq!(judgement.evidence[0].times, [time]);
 }
 
 #[test]
@@ -209,7 +211,8 @@ fn a_key_with_a_root_has_its_log_checked() {
         if words.is_empty() {
             accepted(&judgement);
             assert_eq!(judgement.evidence[0].log.as_deref(), Some("promise"));
-            assert_eq!(judgement.evidence[0].times, ["2023-11-14T22:14:20Z"]);
+            let time = VerifiedTime { at: "2023-11-14T22:14:20Z".into(), by: TimeSource::Log };
+            assert_eq!(judgement.evidence[0].times, [time]);
         } else {
             refused("promise only", &judgement, words);
         }
@@ -256,7 +259,8 @@ fn an_exemption_by_flag_wins_over_the_key_for_what_it_names() {
     let judgement = judge.judge(&name(), &subject(), &[]);
     assert!(judgement.accepted);
     assert_eq!(judgement.rule, "--allow-unsigned registry.example/team/*");
-    let exemption = ("allowed by --allow-unsigned registry.example/team/*".to_owned(), "never".to_owned());
+    let reason = "allowed by --allow-unsigned registry.example/team/*".to_owned();
+    let exemption = ExemptionUsed { reason, until: "never".to_owned() };
     assert_eq!(judgement.exemption, Some(exemption));
     let elsewhere = "registry.example/other/app:1.0".parse().unwrap();
     assert!(judge.judge(&elsewhere, &subject(), &[]).reason.contains("nothing was found beside it"));
@@ -938,7 +942,8 @@ fn a_policy_whose_keys_or_roots_are_unusable_makes_no_judge() {
         policy.replace("{file: root.json}", &format!("{{file: root.json, sha256: {}}}", Digest::of(b"x").hex()));
     error(&pinned, text.as_bytes(), &pem, "the policy pins");
     let regexp = policy.replace("identity:", "identityRegexp:").replace(WORKFLOW, "^a(?=b)$");
-    error(&regexp, text.as_bytes(), &pem, "policy.yaml rule 1: \"^a(?=b)$\" does not compile");
+    let unread = Policy::parse(&regexp, "policy.yaml").unwrap_err().to_string();
+    assert!(unread.starts_with("policy.yaml:8:") && unread.contains("\"^a(?=b)$\" does not compile"), "{unread}");
 }
 
 #[test]

@@ -50,7 +50,8 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<u8, CliError> {
     Ok(DONE)
 }
 
-fn record(file: &Path) -> Result<Option<RootRecord>, CliError> {
+/// Returns the record beside a root, where there is one.
+pub fn record(file: &Path) -> Result<Option<RootRecord>, CliError> {
     let path = record_path(file);
     if !path.exists() {
         return Ok(None);

@@ -1,8 +1,8 @@
 //! The policy that flags stand for, where there is no policy file.
 
 use super::{
-    AcceptedSigner, Demand, EmbeddedRoot, Exemption, KeySigner, KeySource, KeylessSigner, LogDemand, Policy, Rule,
-    SctDemand, TextMatch, TrustRootSource, Until,
+    AcceptedSigner, Consent, Demand, EmbeddedRoot, Exemption, KeySigner, KeySource, KeylessSigner, LogDemand, Policy,
+    Regexp, Rule, SctDemand, TextMatch, TrustRootSource, Until,
 };
 use crate::document::PaperError;
 use crate::document::pattern::Pattern;
@@ -40,13 +40,7 @@ pub struct KeylessFlags {
 
 /// Makes the policy of `flags`.
 pub(super) fn policy(flags: &Flags) -> Result<Policy, PaperError> {
-    let mut policy = Policy {
-        place: "the command line".to_owned(),
-        trust_roots: BTreeMap::new(),
-        keys: BTreeMap::new(),
-        rules: Vec::new(),
-        text: String::new(),
-    };
+    let mut policy = Policy { place: "the command line".to_owned(), ..Policy::default() };
     for pattern in &flags.allow_unsigned {
         policy.rules.push(exemption(pattern)?);
     }
@@ -56,21 +50,23 @@ pub(super) fn policy(flags: &Flags) -> Result<Policy, PaperError> {
         if policy.keys.insert(name.clone(), KeySource::Pem(pem.clone())).is_some() {
             return Err(meaning("--key", format!("{name:?} is given twice")));
         }
-        signatures.push(AcceptedSigner::Key(KeySigner { name: name.clone(), log: LogDemand::None, trust_root: None }));
+        let signer = KeySigner { name: name.clone(), log: LogDemand::None, trust_root: None };
+        signatures.push(Consent::Signer(AcceptedSigner::Key(signer)));
         origin.push(format!("--key {name}"));
     }
     if let Some(keyless) = &flags.keyless {
         let root = match &keyless.trusted_root {
-            Some(file) => TrustRootSource::File { file: file.clone(), sha256: None },
+            Some(file) => TrustRootSource::File { file: file.clone(), sha256: None, fetched: None },
             None => TrustRootSource::Embedded(EmbeddedRoot::PublicGood),
         };
         policy.trust_roots.insert(ROOT.to_owned(), root);
-        signatures.push(AcceptedSigner::Keyless(signer(keyless)?));
+        signatures.push(Consent::Signer(AcceptedSigner::Keyless(signer(keyless)?)));
         origin.push("--certificate-identity".to_owned());
     }
     if !signatures.is_empty() {
-        let demand = Demand::Evidence { signatures, attestations: Vec::new() };
-        policy.rules.push(Rule { patterns: vec![pattern("--key", "**")?], demand, origin: origin.join(", ") });
+        let signatures = if signatures.len() == 1 { signatures.pop() } else { Some(Consent::AnyOf(signatures)) };
+        let demand = Demand::Evidence { signatures, max_age: None, attestations: Vec::new() };
+        policy.rules.push(Rule { origin: origin.join(", "), ..Rule::new(vec![pattern("--key", "**")?], demand) });
     }
     Ok(policy)
 }
@@ -79,7 +75,7 @@ fn exemption(text: &str) -> Result<Rule, PaperError> {
     let origin = format!("--allow-unsigned {text}");
     let reason = format!("allowed by {origin}");
     let demand = Demand::Exempt(Exemption { reason, until: Until::Never });
-    Ok(Rule { patterns: vec![pattern("--allow-unsigned", text)?], demand, origin })
+    Ok(Rule { origin, ..Rule::new(vec![pattern("--allow-unsigned", text)?], demand) })
 }
 
 fn pattern(flag: &str, text: &str) -> Result<Pattern, PaperError> {
@@ -100,11 +96,15 @@ fn signer(flags: &KeylessFlags) -> Result<KeylessSigner, PaperError> {
 fn text_match(flag: &str, exact: Option<&String>, regexp: Option<&String>) -> Result<TextMatch, PaperError> {
     match (exact, regexp) {
         (Some(exact), None) => Ok(TextMatch::Exact(exact.clone())),
-        (None, Some(regexp)) if regexp.starts_with('^') && regexp.ends_with('$') => {
-            Ok(TextMatch::Regexp(regexp.clone()))
+        (None, Some(regexp)) => {
+            // By itself first: no parenthesis of it may close the group around it.
+            let compiles = |text: &str| Regexp::new(text).map_err(|why| meaning(flag, why));
+            compiles(&format!("^(?:){regexp}$"))?;
+            let whole = regexp.starts_with('^') && regexp.ends_with('$');
+            // A policy's expression is about the whole text; a flag's is a search.
+            let text = if whole { regexp.clone() } else { format!("^.*(?:{regexp}).*$") };
+            compiles(&text).map(TextMatch::Regexp)
         }
-        // A policy's expression is about the whole text; a flag's is a search.
-        (None, Some(regexp)) => Ok(TextMatch::Regexp(format!("^.*(?:{regexp}).*$"))),
         (Some(_), Some(_)) => Err(meaning(flag, format!("give {flag} or {flag}-regexp, not both"))),
         (None, None) => Err(meaning(flag, format!("a keyless signer needs {flag} or {flag}-regexp"))),
     }
