@@ -4,6 +4,8 @@
 use airlift::document::evidence::BundleEvidence;
 use airlift::document::lock::Lock;
 use airlift::document::receipt::Receipt;
+use airlift::document::root_record::RootRecord;
+use airlift::document::tuf_state::TufStatePaper;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -15,5 +17,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(evidence) = BundleEvidence::read(bytes, "fuzz") {
         assert_eq!(BundleEvidence::read(&evidence.to_bytes(), "again").expect("evidence reads back"), evidence);
+    }
+    if let Ok(record) = RootRecord::read(bytes, "fuzz") {
+        assert_eq!(RootRecord::read(&record.to_bytes(), "again").expect("a record reads back"), record);
+    }
+    if let Ok(state) = TufStatePaper::read(bytes, "fuzz") {
+        assert_eq!(TufStatePaper::read(&state.to_bytes(), "again").expect("a state reads back"), state);
     }
 });

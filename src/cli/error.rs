@@ -7,6 +7,7 @@ use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
 use crate::serve::ServeError;
+use crate::trust::TufError;
 
 /// All was done.
 pub const DONE: u8 = 0;
@@ -109,6 +110,9 @@ pub fn code(error: &FlowError) -> u8 {
     match error {
         FlowError::Paper(_) | FlowError::Discover(_) | FlowError::Usage(_) | FlowError::Plan(_) => USAGE,
         FlowError::Trust(_) | FlowError::Seal(_) | FlowError::File { .. } => USAGE,
+        FlowError::Root(_) | FlowError::Merge(_) => USAGE,
+        FlowError::NotAccepted { .. } => REFUSED,
+        FlowError::Tuf(error) => tuf_code(error),
         FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),
         FlowError::Destination(item) => fault_code(&item.fault, DESTINATION),
         FlowError::Content { .. } | FlowError::Incomplete { .. } => DAMAGED,
@@ -117,6 +121,15 @@ pub fn code(error: &FlowError) -> u8 {
         FlowError::Read(error) => read_code(error),
         FlowError::Preflight(_) => DESTINATION,
         FlowError::Busy(_) | FlowError::Interrupted => PARTLY,
+    }
+}
+
+fn tuf_code(error: &TufError) -> u8 {
+    match error {
+        TufError::Initial(_) => USAGE,
+        TufError::Mirror(fault) => fault_code(fault, SOURCE),
+        TufError::Absent { .. } => SOURCE,
+        TufError::Expired { .. } | TufError::WentBack { .. } | TufError::Refused { .. } => REFUSED,
     }
 }
 
@@ -171,6 +184,9 @@ fn hints(error: &FlowError) -> Vec<String> {
         FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
         FlowError::Unauthentic(_) => vec![AUTHORS_HINT.to_owned()],
         FlowError::Read(error) => vec![error.finding().hint],
+        FlowError::NotAccepted { hint, .. } => vec![(*hint).to_owned()],
+        FlowError::Tuf(TufError::Mirror(fault)) => vec![fault.hint.clone()],
+        FlowError::Tuf(error) => vec![error.hint().to_owned()],
         FlowError::Write(WriteError::Disk { source, .. }) if wrong_place(source) => {
             vec![
                 "name a place that is there and may be written, with -o, or --output-file of a countersignature"

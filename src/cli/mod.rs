@@ -30,6 +30,7 @@ mod receipt;
 mod resolve;
 mod serve;
 mod sync;
+mod trust;
 mod verify;
 mod why;
 
@@ -89,6 +90,7 @@ enum Command {
     Receipt(receipt::Arguments),
     Serve(serve::Arguments),
     Keygen(keygen::Arguments),
+    Trust(trust::Arguments),
     Policy(policy::Arguments),
     Demo(demo::Arguments),
 }
@@ -122,6 +124,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Receipt(arguments) => receipt::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
+        Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };
     match result {

@@ -1,6 +1,6 @@
 //! Files beside a policy, as the judge asks for them.
 
-use crate::flow::read_paper;
+use crate::flow::read_recorded;
 use crate::trust::PolicyFiles;
 use std::fs;
 use std::io;
@@ -20,7 +20,7 @@ impl Beside {
 
 impl PolicyFiles for Beside {
     fn read(&mut self, path: &str) -> io::Result<Vec<u8>> {
-        read_paper(&self.base.join(path)).map_err(|error| io::Error::other(error.to_string()))
+        read_recorded(&self.base.join(path)).map_err(|error| io::Error::other(error.to_string()))
     }
 
     fn list(&mut self, folder: &str) -> io::Result<Vec<String>> {

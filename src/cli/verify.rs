@@ -90,6 +90,9 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
             "; no policy was given, artifacts were not judged"
         };
         output.result(format!("good: {artifacts}, {bytes} in {volumes}{policy}"));
+        if !verified.not_known.is_empty() {
+            output.result(format!("not known without a network:\n  {}", verified.not_known.join("\n  ")));
+        }
     } else {
         let wrong = human::count(verified.findings.len() as u64, "finding");
         output.result(format!("NOT good: {wrong}; {bytes} in {volumes} were read"));

@@ -19,6 +19,22 @@ pub struct BundleEvidence {
     pub envelope: Envelope,
     /// One entry for each artifact of the lock, in its order.
     pub artifacts: Vec<ArtifactEvidence>,
+    /// Trusted roots by which the author judged, where the policy names them as files. A proposal: whoever verifies
+    /// decides by a root of his own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust_roots: Vec<CarriedRoot>,
+}
+
+/// A trusted root as its author used it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CarriedRoot {
+    /// Name in the author's policy.
+    pub name: String,
+    /// Digest of the text.
+    pub sha256: Digest,
+    /// The file, verbatim.
+    pub text: String,
 }
 
 /// What was found beside one artifact.
@@ -76,7 +92,7 @@ pub struct Attached {
 impl BundleEvidence {
     /// Makes the paper of `artifacts`.
     pub fn new(artifacts: Vec<ArtifactEvidence>) -> Self {
-        Self { envelope: Envelope::new(KIND), artifacts }
+        Self { envelope: Envelope::new(KIND), artifacts, trust_roots: Vec::new() }
     }
 
     /// Reads the paper from the bytes at `place`.

@@ -13,6 +13,8 @@ pub mod pattern;
 pub mod policy;
 pub mod policy_table;
 pub mod receipt;
+pub mod root_record;
+pub mod tuf_state;
 pub mod yaml;
 
 use crate::model::json::{self, JsonError};

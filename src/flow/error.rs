@@ -4,7 +4,7 @@ use crate::bundle::{PlanError, ReadError, WriteError};
 use crate::discover::DiscoverError;
 use crate::document::PaperError;
 use crate::model::{Digest, Fault, Finding};
-use crate::trust::{SealError, TrustError};
+use crate::trust::{MergeError, RootError, SealError, TrustError, TufError};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -90,6 +90,23 @@ pub enum FlowError {
     /// The policy or its keys cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// A trusted root cannot be used.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// Trusted roots cannot be merged.
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    /// A trusted root could not be fetched.
+    #[error(transparent)]
+    Tuf(#[from] TufError),
+    /// A trusted root was not accepted in place of the one that is.
+    #[error("{why}")]
+    NotAccepted {
+        /// Reason in words.
+        why: String,
+        /// What the person who reads it can do.
+        hint: &'static str,
+    },
     /// The bundle could not be planned.
     #[error(transparent)]
     Plan(#[from] PlanError),

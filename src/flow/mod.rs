@@ -32,6 +32,10 @@ mod shipment;
 mod signed_paper;
 mod subset;
 mod sync;
+mod trust_accept;
+mod trust_export;
+mod trust_fetch;
+mod unknowable;
 mod verify;
 mod wanted;
 
@@ -59,5 +63,8 @@ pub use signed_paper::{
     AcceptedReceipt, ReceiptDemand, accept_receipt, is_time, publish_signed, read_signed, signature_path,
 };
 pub use sync::{Request as SyncRequest, sync};
+pub use trust_accept::{AcceptRequest, Accepted, CarriedRecord, accept as accept_root, read_recorded, record_path};
+pub use trust_export::carried_root;
+pub use trust_fetch::{FetchRequest, fetch as fetch_root};
 pub use verify::{AUTHORS_HINT, Request as VerifyRequest, Verified, verify};
 pub use wanted::{Lookup, Wanted, look_up, read_paper};

@@ -115,7 +115,8 @@ impl Prepared<'_> {
 fn prepare<'a>(request: Request<'a>, source: &dyn Source, context: &Context<'_>) -> Result<Prepared<'a>, FlowError> {
     let gathered = gather::gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
     context.go_on()?;
-    let Gathered { shipment, origin, warnings } = gathered;
+    let Gathered { mut shipment, origin, warnings } = gathered;
+    shipment.evidence.trust_roots = request.judge.file_roots();
     let papers = Papers {
         index: index(&shipment),
         lock: shipment.lock.to_bytes(),

@@ -6,6 +6,7 @@ use super::import::Medium;
 use super::judge_again::judge_again;
 use super::notices::notices;
 use super::opened::{Opened, authenticate, open};
+use super::unknowable::{clock_doubts, not_known};
 use crate::bundle::{Checked, Input, check};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
@@ -50,6 +51,9 @@ pub struct Verified {
     pub evidence: Option<BundleEvidence>,
     /// Everything that is wrong, worst first, and what is worth knowing.
     pub findings: Vec<Finding>,
+    /// What this verdict cannot say, where artifacts were judged: there is no network to ask.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_known: Vec<String>,
 }
 
 impl Verified {
@@ -108,6 +112,7 @@ fn report(
         volumes: seen.volumes,
         evidence: None,
         findings: checked.findings,
+        not_known: Vec::new(),
     };
     if let Some(statement) = &checked.statement {
         let approval = authenticate(statement, checked.envelope.as_deref(), &checked.countersignatures, authors);
@@ -142,6 +147,8 @@ fn author(verified: &mut Verified, approval: Approval) {
 
 fn policy(verified: &mut Verified, opened: &Opened, judge: Option<&Judge>) {
     let Some(judge) = judge else { return };
+    verified.not_known = not_known(judge);
+    verified.findings.extend(clock_doubts(judge, &opened.shipment.evidence));
     match judge_again(&opened.shipment, judge) {
         Ok(evidence) => {
             verified.findings.extend(notices(&opened.shipment.lock, &evidence));
@@ -176,6 +183,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         volumes: 0,
         evidence: None,
         findings: Vec::new(),
+        not_known: Vec::new(),
     };
     policy(&mut verified, &opened, judge);
     let mut next = opened.first.take();

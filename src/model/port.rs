@@ -106,6 +106,15 @@ pub trait Projects: Send + Sync {
     fn may_push(&self, at: &Repository) -> Result<(), Fault>;
 }
 
+/// Gives whole files by their path below one place: a mirror of trusted metadata.
+pub trait FileSource: Send + Sync {
+    /// Names the place for a person: an address without credentials, or a folder.
+    fn place(&self) -> String;
+    /// Returns the file at `path`, parts of which are separated by `/`; `None` where the other side says that it is
+    /// not there. More than `limit` bytes are [`super::FaultKind::TooLarge`].
+    fn file(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault>;
+}
+
 /// A place that can be read.
 pub trait Source: BlobSource + ImageSource {}
 impl<T: BlobSource + ImageSource + ?Sized> Source for T {}

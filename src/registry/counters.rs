@@ -52,6 +52,8 @@ kinds! {
     Mount = "mount",
     /// Harbor's REST interface.
     Rest = "rest",
+    /// `GET` of a file below a web address.
+    File = "file",
 }
 
 /// What a [`Remote`](super::Remote) has done so far.

@@ -319,7 +319,7 @@ impl Core {
         Ok(Reply { _permit: Some(permit), ..reply })
     }
 
-    async fn final_or_again(&self, reply: Reply, what: &str) -> Result<Reply, Failure> {
+    pub(super) async fn final_or_again(&self, reply: Reply, what: &str) -> Result<Reply, Failure> {
         let expired = reply.foreign && matches!(reply.status(), 400 | 401 | 403);
         let passing = matches!(reply.status(), 408 | 425 | 429 | 500 | 502 | 503 | 504);
         if !expired && !passing {
@@ -331,7 +331,7 @@ impl Core {
     }
 
     /// Sends, and goes where redirects lead, within the rules of [`guard`].
-    async fn follow(&self, host: &Host, call: &Call, shown: Option<&Shown>) -> Result<Reply, Failure> {
+    pub(super) async fn follow(&self, host: &Host, call: &Call, shown: Option<&Shown>) -> Result<Reply, Failure> {
         let mut url = call.url.clone();
         for _ in 0..=limits::REDIRECTS {
             let reply = self.hop(host, call, url.clone(), shown, call.payload()).await?;

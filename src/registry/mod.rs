@@ -37,12 +37,14 @@ mod refusal;
 mod retry;
 mod settings;
 mod upload;
+mod web_files;
 mod wire;
 
 pub use counters::{Counters, Kind};
 pub use credentials::{Credential, CredentialError, Credentials, HelperOutput, Runner};
 pub use proxy::Proxies;
 pub use settings::{PlainHttp, Settings, Timeouts};
+pub use web_files::WebFiles;
 
 use crate::model::descriptor::Descriptor;
 use crate::model::digest::Digest;

@@ -4,8 +4,10 @@
 //! signature and no bundle. A blob gets its name only after its bytes matched; `index.json` is replaced
 //! as a whole, after everything that it names is there. One run at a time fills a folder.
 
+mod folder_files;
 mod layout;
 mod put;
 
+pub use folder_files::FolderFiles;
 pub use layout::{LayoutFolder, OpenError};
 pub use put::{PutError, put};

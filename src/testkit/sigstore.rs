@@ -5,6 +5,7 @@
 //! editing the JSON afterwards. Nothing here is a fixture: keys are new in every run.
 
 pub mod der;
+pub mod files;
 pub mod log;
 
 use crate::model::port::ManifestBytes;

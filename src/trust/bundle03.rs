@@ -17,6 +17,9 @@ use sigstore_types::{Bundle, KindVersion};
 /// Spellings of version 0.3. Older versions are refused: their label switches the demand for a proof off.
 const MEDIA_TYPES: [&str; 2] =
     ["application/vnd.dev.sigstore.bundle.v0.3+json", "application/vnd.dev.sigstore.bundle+json;version=0.3"];
+/// Older versions, for files only.
+const OLDER_MEDIA_TYPES: [&str; 2] =
+    ["application/vnd.dev.sigstore.bundle+json;version=0.1", "application/vnd.dev.sigstore.bundle+json;version=0.2"];
 const OLDER: &str = "application/vnd.dev.sigstore.bundle+json;version=0.";
 
 #[derive(Deserialize)]
@@ -105,12 +108,22 @@ struct MessageSignature {
 
 /// Reads a bundle from `raw`: one reading only, of the one version that counts, with one content.
 pub(super) fn read(raw: &[u8]) -> Result<Bundle, Refusal> {
+    read_versions(raw, &MEDIA_TYPES)
+}
+
+/// Reads a bundle of version 0.1, 0.2 or 0.3 over a file. [`admit`] asks the same of all three.
+pub(super) fn read_any(raw: &[u8]) -> Result<Bundle, Refusal> {
+    let older = OLDER_MEDIA_TYPES.into_iter().chain(MEDIA_TYPES);
+    read_versions(raw, &older.collect::<Vec<_>>())
+}
+
+fn read_versions(raw: &[u8], known: &[&str]) -> Result<Bundle, Refusal> {
     let broken = |e: json::JsonError| Refusal::form(format!("the bundle does not parse: {e}"));
     json::check(raw).map_err(broken)?;
     let label: Label = serde_json::from_slice(raw).map_err(|e| broken(e.into()))?;
-    label.check()?;
+    let label = label.check(known)?;
     let shape: Shape = serde_json::from_slice(raw).map_err(|e| broken(e.into()))?;
-    shape.check()?;
+    shape.check(OLDER_MEDIA_TYPES.contains(&label.as_str()))?;
     serde_json::from_slice(raw).map_err(|e| broken(e.into()))
 }
 
@@ -169,10 +182,11 @@ struct Label {
 }
 
 impl Label {
-    fn check(&self) -> Result<(), Refusal> {
+    /// Returns the version's spelling, where it is one of `known`.
+    fn check(self, known: &[&str]) -> Result<String, Refusal> {
         match self.media_type.as_deref() {
             None => Err(Refusal::form("the bundle does not say which version it is (no mediaType)")),
-            Some(known) if MEDIA_TYPES.contains(&known) => Ok(()),
+            Some(label) if known.contains(&label) => Ok(label.to_owned()),
             Some(old) if old.starts_with(OLDER) => {
                 Err(Refusal::unknown("bundle version too old: 0.3 is the first that counts in a registry")
                     .hint("sign it again with a current cosign"))
@@ -183,7 +197,7 @@ impl Label {
 }
 
 impl Shape {
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&self, older: bool) -> Result<(), Refusal> {
         match (&self.message_signature, &self.dsse_envelope) {
             (Some(_), Some(_)) => return Err(Refusal::form("the bundle has two contents")),
             (None, None) => return Err(Refusal::form("the bundle has no content")),
@@ -191,10 +205,11 @@ impl Shape {
             (Some(_), None) => {}
         }
         let material = &self.verification_material;
-        if material.x509_certificate_chain.is_some() {
+        if material.x509_certificate_chain.is_some() && !older {
             return Err(Refusal::unknown("the bundle carries a certificate chain, which version 0.3 does not have"));
         }
-        if material.certificate.is_some() == material.public_key.is_some() {
+        let certificates = [&material.certificate, &material.x509_certificate_chain].into_iter().flatten().count();
+        if certificates + usize::from(material.public_key.is_some()) != 1 {
             return Err(Refusal::form("the bundle needs either a certificate or a public key"));
         }
         material.tlog_entries.iter().flatten().try_for_each(|entry| entry.kind_version.check())

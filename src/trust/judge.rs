@@ -6,6 +6,7 @@ use super::explain::{Attempted, Explanation, RuleAbout};
 use super::judged::{Judged, PieceUnder};
 use super::pieces::{self, Candidate, Piece};
 use super::policy_files::PolicyFiles;
+use super::roots::Root;
 use super::rules::{self, Match, ReadyDemand, ReadyRule, Wants};
 use super::signers::{Material, TrustError};
 use super::time;
@@ -13,6 +14,7 @@ use crate::document::evidence::ExemptionUsed;
 use crate::document::policy::{Exemption, Mode, Policy, TrustRootSource};
 use crate::model::{Descriptor, Evidence, ImageRef};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Judges artifacts under one policy, at one time.
 pub struct Judge {
@@ -21,7 +23,8 @@ pub struct Judge {
     mode: Mode,
     /// Roots that are older than the policy takes, by name, with the reason.
     stale: BTreeMap<String, String>,
-    now: i64,
+    pub(super) now: i64,
+    pub(super) roots: Vec<Arc<Root>>,
 }
 
 /// What was decided about an artifact, and why.
@@ -60,6 +63,7 @@ impl Judge {
             mode: policy.mode,
             stale: stale(policy, now),
             now,
+            roots: material.roots(),
         })
     }
 

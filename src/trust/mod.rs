@@ -22,10 +22,12 @@ mod consent;
 mod decision;
 mod envelope;
 mod explain;
+mod file_signature;
 #[doc(hidden)]
 pub mod fuzzing;
 mod identity;
 mod judge;
+mod judge_roots;
 mod judged;
 pub mod keyfile;
 pub mod keys;
@@ -37,6 +39,9 @@ mod pem;
 mod pieces;
 mod policy_files;
 mod predicate;
+mod root_change;
+mod root_keys;
+mod root_merge;
 mod roots;
 mod rules;
 pub mod seal;
@@ -44,20 +49,27 @@ mod signers;
 pub mod simple;
 mod statement;
 mod time;
+mod tuf;
 mod vulnerabilities;
 
 pub use authors::{Approval, Authors};
 pub use explain::{Attempted, DemandStep, Explanation, RuleAbout};
+pub use file_signature::{FileProof, FileSignatureError, FileSigner, SignedFile, verify_file};
 pub use judge::{Judge, Judgement};
+pub use judge_roots::RootAge;
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use marks::{BundleSeals, Countersigned};
 pub use notation::StoreError;
 pub use pieces::{Candidate, legacy_tags, wants_layers};
 pub use policy_files::PolicyFiles;
-pub use roots::RootError;
+pub use root_change::RootChange;
+pub use root_keys::{Anchor, AnchorKind, RootView, Standing};
+pub use root_merge::{MergeError, merge_roots};
+pub use roots::{Instance, RootError, RootText};
 pub use seal::{
-    BUNDLE_STATEMENT, COUNTERSIGNATURE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, SealError, SealSignature, Sealed,
-    seal, seal_by, unseal,
+    BUNDLE_STATEMENT, COUNTERSIGNATURE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, ROOT_RECORD, SealError,
+    SealSignature, Sealed, seal, seal_by, unseal,
 };
 pub use signers::TrustError;
 pub use simple::{SignedPayload, sign_simple};
+pub use tuf::{TRUSTED_ROOT, TufError, TufFetched, TufRequest, TufState, TufVersions, fetch_by_tuf};

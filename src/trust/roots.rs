@@ -46,6 +46,67 @@ pub enum RootError {
     },
 }
 
+/// Sigstore instances whose root, as it was when this program was built, is inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instance {
+    /// Sigstore's public instance.
+    PublicGood,
+    /// Its rehearsal stage.
+    Staging,
+    /// GitHub's instance for private repositories.
+    Github,
+}
+
+impl Instance {
+    const fn library(self) -> SigstoreInstance {
+        match self {
+            Self::PublicGood => SigstoreInstance::PublicGood,
+            Self::Staging => SigstoreInstance::Staging,
+            Self::Github => SigstoreInstance::GitHub,
+        }
+    }
+
+    /// Returns the name in a policy: `public-good`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PublicGood => "public-good",
+            Self::Staging => "staging",
+            Self::Github => "github",
+        }
+    }
+
+    /// Returns where its TUF repository stands.
+    pub const fn mirror(self) -> &'static str {
+        match self {
+            Self::PublicGood => "https://tuf-repo-cdn.sigstore.dev",
+            Self::Staging => "https://tuf-repo-cdn.sigstage.dev",
+            Self::Github => "https://tuf-repo.github.com",
+        }
+    }
+}
+
+/// The text of a trusted root with the name that people know it by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootText {
+    /// Name: in a policy, or the file's.
+    pub name: String,
+    /// The file, verbatim.
+    pub bytes: Vec<u8>,
+}
+
+impl RootText {
+    /// Returns the snapshot of `instance` inside this program. It ages with the program.
+    pub fn embedded(instance: Instance) -> Self {
+        let text = instance.library().embedded_trusted_root_json();
+        Self { name: instance.name().to_owned(), bytes: text.as_bytes().to_vec() }
+    }
+
+    /// Returns the digest by which a policy pins it.
+    pub fn digest(&self) -> Digest {
+        Digest::of(&self.bytes)
+    }
+}
+
 /// A root, parsed once and checked.
 pub(super) struct Root {
     /// Name and digest, for records.
@@ -54,6 +115,8 @@ pub(super) struct Root {
     pub trusted: TrustedRoot,
     /// The verifier over it.
     pub verifier: Verifier,
+    /// The file, where it was one and is text.
+    pub text: Option<String>,
 }
 
 impl Root {
@@ -72,17 +135,22 @@ impl Root {
                     Some(expected) if *expected != found => {
                         Err(RootError::OtherFile { file: file.clone(), found, expected: expected.clone() })
                     }
-                    _ => Self::parse(name, file, &bytes),
+                    _ => Ok(Self { text: String::from_utf8(bytes.clone()).ok(), ..Self::parse(name, file, &bytes)? }),
                 }
             }
             TrustRootSource::Embedded(root) => {
                 let instance = match root {
-                    EmbeddedRoot::PublicGood => SigstoreInstance::PublicGood,
-                    EmbeddedRoot::Github => SigstoreInstance::GitHub,
+                    EmbeddedRoot::PublicGood => Instance::PublicGood,
+                    EmbeddedRoot::Github => Instance::Github,
                 };
-                Self::parse(name, "the embedded root", instance.embedded_trusted_root_json().as_bytes())
+                Self::parse(name, "the embedded root", &RootText::embedded(instance).bytes)
             }
         }
+    }
+
+    /// Makes a root of its text.
+    pub(super) fn of(text: &RootText) -> Result<Self, RootError> {
+        Self::parse(&text.name, &text.name, &text.bytes)
     }
 
     fn parse(name: &str, file: &str, bytes: &[u8]) -> Result<Self, RootError> {
@@ -97,7 +165,7 @@ impl Root {
         }
         let verifier = Verifier::new(&trusted).map_err(|e| form(e.to_string()))?;
         let used = RootUsed { name: name.to_owned(), sha256: Digest::of(bytes) };
-        Ok(Self { used, trusted, verifier })
+        Ok(Self { used, trusted, verifier, text: None })
     }
 
     /// Returns the log that an entry names, where the root knows it.

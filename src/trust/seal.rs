@@ -29,6 +29,8 @@ pub const RECEIPT_STATEMENT: &str = "application/vnd.airlift.receipt.v1+json";
 pub const COUNTERSIGNATURE_STATEMENT: &str = "application/vnd.airlift.countersignature.v1+json";
 /// Type of a seal over a lock.
 pub const LOCK_STATEMENT: &str = "application/vnd.airlift.lock.v1+json";
+/// Type of a seal over the record of a trusted root.
+pub const ROOT_RECORD: &str = "application/vnd.airlift.trust-root.v1+json";
 /// Room for a seal in a bundle, in bytes.
 pub const SLOT_BYTES: usize = 4096;
 /// Signatures that are tried in one seal.

@@ -127,6 +127,11 @@ impl Material {
         Ok(material)
     }
 
+    /// Returns the roots, sorted by name.
+    pub(super) fn roots(&self) -> Vec<Arc<Root>> {
+        self.roots.values().cloned().collect()
+    }
+
     /// Makes a signer of rule number `rule` ready.
     pub(super) fn ready(&self, place: &str, rule: usize, signer: &AcceptedSigner) -> Result<Ready, TrustError> {
         let missing = |name: &str| TrustError::Missing { place: place.to_owned(), rule, name: name.to_owned() };
