@@ -53,11 +53,12 @@ own_authority() {
     openssl ecparam -name secp384r1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt -out "$made/$name.key"
     openssl req -new -key "$made/$name.key" -subj "/C=US/ST=WA/O=Notary/CN=own $name" -out "$made/$name.csr"
   done
-  openssl x509 -req -in "$made/ca.csr" -signkey "$made/ca.key" -days 10 -sha384 -extfile "$made/ca.ext" -out "$store/ca.crt"
-  openssl x509 -req -in "$made/leaf.csr" -CA "$store/ca.crt" -CAkey "$made/ca.key" -CAcreateserial -days 5 -sha384 \
+  openssl x509 -req -in "$made/ca.csr" -signkey "$made/ca.key" -days 10 -sha384 -extfile "$made/ca.ext" -out "$made/ca.crt"
+  openssl x509 -req -in "$made/leaf.csr" -CA "$made/ca.crt" -CAkey "$made/ca.key" -CAcreateserial -days 5 -sha384 \
     -extfile "$made/leaf.ext" -out "$made/leaf.crt"
   cp "$made/leaf.key" "$keys/chained.key"
-  cat "$made/leaf.crt" "$store/ca.crt" >"$keys/chained.crt"
+  cat "$made/leaf.crt" "$made/ca.crt" >"$keys/chained.crt"
+  cp "$made/ca.crt" "$store/ca.crt"
   jq '.keys += [{name: "chained", keyPath: $key, certPath: $crt}]' --arg key "$keys/chained.key" --arg crt "$keys/chained.crt" \
     "$notary_home/signingkeys.json" >"$made/signingkeys.json"
   mv "$made/signingkeys.json" "$notary_home/signingkeys.json"

@@ -301,19 +301,14 @@ struct WrittenNotation {
 }
 
 /// A level, or the one that is refused with advice.
-#[derive(Clone, Copy, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum WrittenLevel {
+    #[default]
     Strict,
     Permissive,
     Audit,
     Skip,
-}
-
-impl Default for WrittenLevel {
-    fn default() -> Self {
-        Self::Strict
-    }
 }
 
 impl TryFrom<WrittenNotation> for NotationSigner {

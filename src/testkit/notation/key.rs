@@ -50,7 +50,6 @@ static RSA: [LazyLock<Arc<Pair>>; 3] = [
 
 impl Pair {
     /// Makes a key; RSA keys are made once for each size.
-    #[expect(clippy::new_ret_no_self, reason = "a key is always shared: certificates and signers hold it")]
     pub fn new(kind: Kind) -> Arc<Self> {
         let curve = |curve, fixed, asn1| Arc::new(Self::elliptic(kind, curve, fixed, asn1));
         match kind {

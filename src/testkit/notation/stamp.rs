@@ -77,7 +77,7 @@ impl Tsa {
         let kind = oid(&token.content_type);
         let signed = info(token.at);
         let attribute = |id: &str, value: &[u8]| seq(&[&oid(id), &tlv(0x31, &[value])]);
-        let certificate = seq(&[&seq(&[&seq(&[&octets(&Digest::of(&self.leaf.der).value())])])]);
+        let certificate = seq(&[&seq(&[&seq(&[&octets(Digest::of(&self.leaf.der).value())])])]);
         let mut attributes = vec![
             attribute("1.2.840.113549.1.9.3", &kind),
             attribute("1.2.840.113549.1.9.4", &octets(&hashed(&signed))),

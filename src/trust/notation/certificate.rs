@@ -270,7 +270,7 @@ fn value(attribute: &x509_cert::attr::AttributeTypeAndValue) -> Option<String> {
         Tag::BmpString => {
             let units: Vec<u16> =
                 bytes.chunks(2).map(|pair| pair.iter().fold(0, |sum, b| sum << 8 | u16::from(*b))).collect();
-            String::from_utf16(&units).ok().filter(|_| bytes.len() % 2 == 0)
+            String::from_utf16(&units).ok().filter(|_| bytes.len().is_multiple_of(2))
         }
         _ => None,
     }

@@ -100,7 +100,9 @@ pub(super) fn check(chain: &[Certificate]) -> Result<(), Refusal> {
     };
     let between: Vec<&Certificate> = below.iter().skip(1).collect();
     let usage = KeyUsage::required_if_present(CODE_SIGNING_BYTES);
-    path(leaf, &between, &[root], start, usage, &whole).map_err(|e| Refusal::bad(words("its certificate", &e)))
+    Way { leaf, between: &between, roots: &[root], time: start }
+        .find(usage, &whole)
+        .map_err(|e| Refusal::bad(words("its certificate", &e)))
 }
 
 /// Finds the way from the certificate of a timestamp authority to one of `roots`, valid at `time`; returns all
@@ -123,7 +125,8 @@ pub(super) fn stamping(
         *found.borrow_mut() = on_it.into_iter().cloned().collect();
         Ok(())
     };
-    path(leaf, &others, roots, time, KeyUsage::required(TIME_STAMPING_BYTES), &note).map_err(|e| match e {
+    let way = Way { leaf, between: &others, roots, time };
+    way.find(KeyUsage::required(TIME_STAMPING_BYTES), &note).map_err(|e| match e {
         Error::UnknownIssuer => Refusal::unknown(format!(
             "its timestamp is by {}, whom no tsa store of the rule vouches for",
             leaf.subject_text()
@@ -137,22 +140,27 @@ pub(super) fn stamping(
     Ok(path)
 }
 
-fn path(
-    leaf: &Certificate,
-    between: &[&Certificate],
-    roots: &[&Certificate],
+/// A way to be found: from a leaf, over some of the certificates between, to one of the roots.
+struct Way<'a> {
+    leaf: &'a Certificate,
+    between: &'a [&'a Certificate],
+    roots: &'a [&'a Certificate],
+    /// Second at which all of it must be valid.
     time: i64,
-    usage: KeyUsage,
-    accept: &dyn Fn(&VerifiedPath<'_>) -> Result<(), Error>,
-) -> Result<(), Error> {
-    let encoded =
-        |all: &[&Certificate]| all.iter().map(|one| CertificateDer::from(one.der.clone())).collect::<Vec<_>>();
-    let (roots, between) = (encoded(roots), encoded(between));
-    let anchors = roots.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>()?;
-    let leaf = CertificateDer::from(leaf.der.as_slice());
-    let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(time).unwrap_or_default()));
-    let leaf = EndEntityCert::try_from(&leaf)?;
-    leaf.verify_for_usage(&ISSUING, &anchors, &between, time, usage, None, Some(accept)).map(|_| ())
+}
+
+impl Way<'_> {
+    /// Finds a way for `usage` that `accept` takes.
+    fn find(&self, usage: KeyUsage, accept: &dyn Fn(&VerifiedPath<'_>) -> Result<(), Error>) -> Result<(), Error> {
+        let encoded =
+            |all: &[&Certificate]| all.iter().map(|one| CertificateDer::from(one.der.clone())).collect::<Vec<_>>();
+        let (roots, between) = (encoded(self.roots), encoded(self.between));
+        let anchors = roots.iter().map(anchor_from_trusted_cert).collect::<Result<Vec<_>, _>>()?;
+        let leaf = CertificateDer::from(self.leaf.der.as_slice());
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(self.time).unwrap_or_default()));
+        let leaf = EndEntityCert::try_from(&leaf)?;
+        leaf.verify_for_usage(&ISSUING, &anchors, &between, time, usage, None, Some(accept)).map(|_| ())
+    }
 }
 
 /// What the certificate of a signer must be.
