@@ -109,7 +109,7 @@ impl Chart {
         let mut dependencies = Vec::new();
         for (name, content) in below {
             let inside = Inside { depth: inside.depth + 1, room: &mut *inside.room };
-            dependencies.extend(subchart(&name, content, &format!("{place}/charts/{name}"), inside)?);
+            dependencies.push(subchart(&name, content, &format!("{place}/charts/{name}"), inside)?);
         }
         Ok(Self { metadata, dependencies, place: place.to_owned(), values, files: Arc::new(files) })
     }
@@ -213,21 +213,17 @@ struct Inside<'r> {
     room: &'r mut Room,
 }
 
-fn subchart(name: &str, content: Files, place: &str, inside: Inside<'_>) -> Result<Option<Chart>, ChartError> {
+fn subchart(name: &str, content: Files, place: &str, inside: Inside<'_>) -> Result<Chart, ChartError> {
     if name.ends_with(".tgz") {
         let Some(archive) = content.get(name) else {
             return Err(archive::refused(place, name, "is a folder, and named like an archive"));
         };
         let files = archive::read(archive.as_slice(), place, inside.room)?;
-        return Chart::from_files(files, place, inside).map(Some);
+        return Chart::from_files(files, place, inside);
     }
     let below = |(path, content): (String, Vec<u8>)| Some((path.split_once('/')?.1.to_owned(), content));
     let files: Files = content.into_iter().filter_map(below).collect();
-    // A stray file such as charts/README.md is no chart.
-    if files.is_empty() {
-        return Ok(None);
-    }
-    Chart::from_files(files, place, inside).map(Some)
+    Chart::from_files(files, place, inside)
 }
 
 fn read_metadata(files: &Files, place: &str) -> Result<Metadata, ChartError> {

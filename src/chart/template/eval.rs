@@ -430,6 +430,10 @@ impl Frame<'_> {
     ) -> Result<Value, Trouble> {
         let mut value = from.clone();
         let Some((end, way)) = path.split_last() else { return Ok(value) };
+        // What begins with nothing is nothing; only what becomes nothing on the way is a mistake, as in Go.
+        if matches!(value, Value::Nil) {
+            return Ok(value);
+        }
         for name in way {
             value = self.field(&value, name, None)?;
         }
