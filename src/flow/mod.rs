@@ -3,6 +3,7 @@
 //! Names every room below and no other crate's types but those behind its doors. Reads files that a person
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
+mod checked;
 mod context;
 mod deliver;
 mod error;
@@ -19,6 +20,7 @@ mod publish;
 mod receipt;
 mod remember;
 mod resolve;
+mod shelve;
 mod shipment;
 mod subset;
 mod sync;
@@ -36,6 +38,7 @@ pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::{Resolved, Update};
+pub use shelve::{Shelved, shelve_bundle, shelve_layout};
 pub use shipment::{NeededBlob, Shipment};
 pub use sync::{Request as SyncRequest, sync};
 pub use verify::{Request as VerifyRequest, Verified, verify};

@@ -16,5 +16,6 @@ mod kill;
 mod limits;
 mod registry_client;
 mod registry_server;
+mod serve_bundle;
 mod stage;
 mod trust;
