@@ -64,6 +64,14 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("COUNTERSIGNATURES", "src/bundle/countersign.rs", "more_than_the_limit_and_those_of_another_bundle_are_refused"),
     ("COUNTERSIGNATURE_BYTES", "src/bundle/countersign.rs", "sizes_end_at_their_limits"),
     ("COUNTERSIGNED_REPORT_BYTES", "src/bundle/countersign.rs", "sizes_end_at_their_limits"),
+    ("CHART_ENTRIES", "tests/it/chart_limits.rs", "entries_of_an_archive_are_counted"),
+    ("CHART_FILE_BYTES", "tests/it/chart_limits.rs", "a_file_of_a_chart_is_read_up_to_the_limit"),
+    ("CHART_BYTES", "tests/it/chart_limits.rs", "files_of_a_chart_and_of_those_below_it_are_measured_together"),
+    ("CHART_DEPTH", "tests/it/chart_limits.rs", "folders_and_charts_within_one_another_end"),
+    ("CHART_NESTING", "tests/it/chart_limits.rs", "folders_and_charts_within_one_another_end"),
+    ("RENDER_BYTES", "tests/it/chart_limits.rs", "what_a_template_makes_is_measured"),
+    ("RENDER_STEPS", "tests/it/chart_limits.rs", "what_a_template_does_is_counted"),
+    ("RENDER_DEPTH", "tests/it/chart_limits.rs", "templates_within_templates_end_at_the_limit"),
 ];
 
 fn text(path: &str) -> String {
