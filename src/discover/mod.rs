@@ -21,6 +21,7 @@ pub use mapping::{Mapping, collisions, destination};
 pub use select::{TagSelection, is_moving};
 
 use crate::document::lock::Role;
+use crate::document::made::MadeWish;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Finding, ImageRef, Repository};
 
@@ -60,6 +61,13 @@ pub enum Want {
         repository: Repository,
         /// Which.
         selection: TagSelection,
+    },
+    /// An artifact that is made out of a file.
+    Made {
+        /// Its name: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
     },
 }
 

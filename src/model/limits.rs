@@ -61,3 +61,9 @@ pub const VOLUMES: u32 = 10_000;
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.
 pub const HEAD_BYTES: u64 = 8 << 20;
+/// `Chart.yaml` of a chart archive, in bytes.
+pub const CHART_YAML_BYTES: u64 = 1 << 20;
+/// What is unpacked of a chart archive in search of its `Chart.yaml`, in bytes; Helm itself unpacks no more than this.
+pub const CHART_BYTES: u64 = 100 << 20;
+/// File that is read whole when it is pinned; of a larger one the server's word on its size is taken, in bytes.
+pub const FILE_PROBE_BYTES: u64 = 64 << 20;

@@ -13,6 +13,7 @@ mod harbor_journey;
 mod journey;
 mod kill;
 mod limits;
+mod made;
 mod registry_client;
 mod registry_server;
 mod stage;
