@@ -3,6 +3,7 @@
 //! Names every room below and no other crate's types but those behind its doors. Reads files that a person
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
+mod choose;
 mod context;
 mod deliver;
 mod error;

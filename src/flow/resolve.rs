@@ -1,16 +1,17 @@
 //! From wishes to a lock: tags are chosen and pinned over the network, one entry for each artifact.
 
+use super::choose::choose;
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::making::make;
 use super::pool;
 use super::subset;
-use crate::discover::{Found, PlatformRule, TagSelection, Want, is_moving};
+use crate::discover::{Found, PlatformRule, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
 use crate::document::made::{Made, MadeWish};
 use crate::model::event::Stage;
 use crate::model::port::{ManifestBytes, Source};
-use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, ImageDocument, ImageRef, Reference, Repository, Tag};
+use crate::model::{Descriptor, Digest, Event, Fault, ImageDocument, ImageRef, Reference, Repository, Tag};
 use std::collections::BTreeMap;
 
 /// Which pins of an existing lock move.
@@ -58,7 +59,8 @@ struct Wish {
 
 /// Pins every wish. All that cannot be had are listed before it fails.
 pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -> Result<Resolved, FlowError> {
-    let single = merge(choose_tags(&wishes.found, source, context)?)?;
+    let chosen = choose(&wishes.found, source, context)?;
+    let single = merge(chosen.into_iter().filter_map(wished).collect())?;
     context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
     let earlier = Earlier::new(wishes.earlier, wishes.update);
     let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
@@ -79,57 +81,15 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -
     Ok(Resolved { lock: Lock::new(artifacts), moved })
 }
 
-/// Turns selections of tags into one wish for each tag; lists each repository once.
-fn choose_tags(found: &[Found], source: &dyn Source, context: &Context<'_>) -> Result<Vec<Wish>, FlowError> {
-    let mut repositories: Vec<&Repository> = found
-        .iter()
-        .filter_map(|found| match &found.want {
-            Want::Tags { repository, .. } => Some(repository),
-            Want::Reference(_) | Want::Made { .. } => None,
-        })
-        .collect();
-    repositories.sort();
-    repositories.dedup();
-    let lists = pool::all(&repositories, context.threads, |at| {
-        context.go_on()?;
-        source.tags(at).map_err(|fault| FlowError::source(format!("tags of {at}"), fault))
-    });
-    let mut tags = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (at, list) in repositories.into_iter().zip(lists) {
-        match list {
-            Ok(list) => drop(tags.insert(at, list)),
-            Err(FlowError::Source(items)) => faults.extend(items),
-            Err(other) => return Err(other),
+/// Makes a wish of what was found, and of the tag that was chosen where it chooses.
+fn wished((found, tag): (&Found, Option<Tag>)) -> Option<Wish> {
+    match (&found.want, tag) {
+        (Want::Reference(image), _) => Some(wish(found, image.clone(), None)),
+        (Want::Made { source, made }, _) => {
+            Some(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) })
         }
+        (Want::Tags { repository, .. }, tag) => Some(tag_wish(found, repository, tag?)),
     }
-    let mut wishes = Vec::new();
-    for found in found {
-        match &found.want {
-            Want::Reference(image) => wishes.push(wish(found, image.clone(), None)),
-            Want::Made { source, made } => {
-                wishes.push(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) });
-            }
-            Want::Tags { repository, selection } => {
-                let Some(list) = tags.get(repository) else { continue };
-                match chosen(repository, selection, list) {
-                    Ok(chosen) => wishes.extend(chosen.into_iter().map(|tag| tag_wish(found, repository, tag))),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-        }
-    }
-    if faults.is_empty() { Ok(wishes) } else { Err(FlowError::Source(faults)) }
-}
-
-fn chosen(at: &Repository, selection: &TagSelection, tags: &[Tag]) -> Result<Vec<Tag>, ItemFault> {
-    let chosen = selection.select(tags);
-    if !chosen.is_empty() {
-        return Ok(chosen);
-    }
-    let near: Vec<String> = tags.iter().rev().take(8).map(ToString::to_string).collect();
-    let what = format!("no tag matches {selection}; it has {} tags, among them {}", tags.len(), near.join(", "));
-    Err(ItemFault { item: at.to_string(), fault: Fault::new(FaultKind::Missing, at.to_string(), what) })
 }
 
 fn wish(found: &Found, source: ImageRef, tag: Option<&Tag>) -> Wish {

@@ -16,5 +16,6 @@ mod limits;
 mod made;
 mod registry_client;
 mod registry_server;
+mod selection;
 mod stage;
 mod trust;
