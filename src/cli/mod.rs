@@ -14,9 +14,12 @@ mod receiving;
 mod wanting;
 
 mod demo;
+mod diff;
+mod generate;
 mod import;
 mod inspect;
 mod keygen;
+mod lock;
 mod pack;
 mod resolve;
 mod sync;
@@ -75,6 +78,9 @@ enum Command {
     Verify(verify::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Lock(lock::Arguments),
+    Diff(diff::Arguments),
+    Generate(generate::Arguments),
     Keygen(keygen::Arguments),
     Demo(demo::Arguments),
 }
@@ -98,6 +104,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Lock(arguments) => lock::run(arguments, &environment, &output),
+        Command::Diff(arguments) => diff::run(arguments, &environment, &output),
+        Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

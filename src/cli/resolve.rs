@@ -4,9 +4,10 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
+use super::lock::destinations;
 use super::output::{Form, Output};
 use crate::document::lock::Lock;
-use crate::flow::{Context, Update, Wanted, look_up, publish, read_paper};
+use crate::flow::{Context, Update, Wanted, look_up, note_beside, publish, read_paper};
 use std::path::PathBuf;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
@@ -20,9 +21,16 @@ pub struct Arguments {
     /// Lock that is written
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
-    /// Move all pins, or only those whose source has this text in it; repeatable
+    /// Move all pins, or only those called so and what came in because of them: a part of a source, a pattern, a chart, a
+    /// Blueprint; repeatable
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     update: Vec<String>,
+    /// Note in the lock what refers to each artifact (signatures, attestations, SBOMs), for `airlift lock check`
+    #[arg(long)]
+    evidence: bool,
+    /// Write nothing; show where everything would go
+    #[arg(long)]
+    dry_run: bool,
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
@@ -44,10 +52,17 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    let mut lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    if arguments.evidence {
+        note_beside(&mut lookup.resolved.lock, &remote, &context)?;
+    }
     let lock = &lookup.resolved.lock;
-    publish(&arguments.lock, &lock.to_bytes())?;
     output.findings(&lookup.findings);
+    if arguments.dry_run {
+        destinations::show(lock, "", arguments.output, output);
+        return Ok(DONE);
+    }
+    publish(&arguments.lock, &lock.to_bytes())?;
     match arguments.output {
         Form::Json => output.json(lock),
         Form::Table => {

@@ -19,6 +19,7 @@ pub mod tags;
 pub use crate::document::mirror::PlatformRule;
 pub use gather::discover;
 pub use mapping::{Mapping, collisions, destination};
+pub use select::Pattern;
 pub use tags::{TagSelection, is_moving};
 
 use crate::document::lock::Role;

@@ -6,6 +6,7 @@ use super::error::{FlowError, ItemFault};
 use super::making::make;
 use super::pool;
 use super::subset;
+use super::update::Update;
 use crate::discover::{Found, PlatformRule, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
 use crate::document::made::{Made, MadeWish};
@@ -13,17 +14,6 @@ use crate::model::event::Stage;
 use crate::model::port::{ManifestBytes, Source};
 use crate::model::{Descriptor, Digest, Event, Fault, ImageDocument, ImageRef, Reference, Repository, Tag};
 use std::collections::BTreeMap;
-
-/// Which pins of an existing lock move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Update {
-    /// None: the lock is only completed.
-    Nothing,
-    /// Those whose source has one of these texts in it.
-    Named(Vec<String>),
-    /// All.
-    Everything,
-}
 
 /// What a lock is made from.
 pub struct Wishes<'a> {
@@ -76,6 +66,7 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -
         return Err(FlowError::Source(faults));
     }
     refuse_collisions(&artifacts)?;
+    earlier.update.check(&artifacts)?;
     context.tell(Event::Finished { stage: Stage::Resolve });
     let moved = earlier.moved(&artifacts);
     Ok(Resolved { lock: Lock::new(artifacts), moved })
@@ -151,11 +142,7 @@ impl Earlier {
     /// Returns the pin that stays, where one stays.
     fn kept(&self, wish: &Wish) -> Option<&LockedArtifact> {
         let known = self.artifacts.get(&wish.source)?;
-        let moves = match &self.update {
-            Update::Nothing => false,
-            Update::Everything => true,
-            Update::Named(names) => names.iter().any(|name| wish.source.to_string().contains(name)),
-        };
+        let moves = self.update.moves(&wish.source, &wish.why);
         let same_rule = match (&wish.platforms, &known.subset) {
             (PlatformRule::All, None) => true,
             (PlatformRule::Only { platforms, digest }, Some(subset)) => {
@@ -234,6 +221,7 @@ fn locked(
         destination,
         why: wish.why.clone(),
         notes: notes(wish),
+        beside: None,
     }
 }
 
@@ -304,10 +292,12 @@ fn narrow(
 
 /// Refuses two artifacts that would have the same name at a destination.
 fn refuse_collisions(artifacts: &[LockedArtifact]) -> Result<(), FlowError> {
-    let mut owners: BTreeMap<&Target, &LockedArtifact> = BTreeMap::new();
+    // Names of places that differ in case only are one name to some stores.
+    let place = |target: &Target| (target.repository.to_ascii_lowercase(), target.tag.clone());
+    let mut owners: BTreeMap<(String, Option<Tag>), &LockedArtifact> = BTreeMap::new();
     let mut collisions = Vec::new();
     for artifact in artifacts.iter().filter(|artifact| artifact.destination.tag.is_some()) {
-        let owner = owners.entry(&artifact.destination).or_insert(artifact);
+        let owner = owners.entry(place(&artifact.destination)).or_insert(artifact);
         if owner.digest != artifact.digest {
             let tag = artifact.destination.tag.as_ref().map(ToString::to_string).unwrap_or_default();
             collisions.push(format!(

@@ -2,7 +2,8 @@
 
 use super::context::Context;
 use super::error::FlowError;
-use super::resolve::{Resolved, Update, Wishes, resolve};
+use super::resolve::{Resolved, Wishes, resolve};
+use super::update::Update;
 use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;

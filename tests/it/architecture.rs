@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room. An unknown room is an error, not "lowest".
-const FLOORS: [(&str, u8); 11] = [
+const FLOORS: [(&str, u8); 12] = [
     ("model", 1),
     ("document", 2),
     ("bundle", 3),
     ("discover", 3),
+    ("emit", 3),
     ("registry", 3),
     ("serve", 3),
     ("store", 3),
