@@ -22,6 +22,7 @@ mod keygen;
 mod lock;
 mod pack;
 mod resolve;
+mod serve;
 mod sync;
 mod verify;
 mod why;
@@ -81,6 +82,7 @@ enum Command {
     Lock(lock::Arguments),
     Diff(diff::Arguments),
     Generate(generate::Arguments),
+    Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Demo(demo::Arguments),
 }
@@ -107,6 +109,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Lock(arguments) => lock::run(arguments, &environment, &output),
         Command::Diff(arguments) => diff::run(arguments, &environment, &output),
         Command::Generate(arguments) => generate::run(arguments, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

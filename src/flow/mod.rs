@@ -4,6 +4,7 @@
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
 mod beside;
+mod checked;
 mod choose;
 mod context;
 mod deliver;
@@ -25,6 +26,7 @@ mod publish;
 mod receipt;
 mod remember;
 mod resolve;
+mod shelve;
 mod shipment;
 mod subset;
 mod sync;
@@ -48,6 +50,7 @@ pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::Resolved;
+pub use shelve::{Shelved, shelve_bundle, shelve_layout};
 pub use shipment::{NeededBlob, Shipment};
 pub use sync::{Request as SyncRequest, sync};
 pub use update::Update;

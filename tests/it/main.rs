@@ -19,5 +19,6 @@ mod made;
 mod registry_client;
 mod registry_server;
 mod selection;
+mod serve_bundle;
 mod stage;
 mod trust;
