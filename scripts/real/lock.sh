@@ -62,7 +62,9 @@ YAML
   "${check[@]}" -f "$work/watched.yaml"
   oras attach --plain-http --artifact-type text/note "$upstream/team/watched:1" --annotation note=new
   expect 10 "${check[@]}"
-  "${check[@]}" -o json | jq -e '.drift[0].kind == "evidence-new"'
+  expect 10 "${check[@]}" -o json >"$work/drift.json"
+  jq -e '.drift[0].kind == "evidence-new"' "$work/drift.json"
   crane copy --insecure "$upstream/library/base:12" "$upstream/team/watched:1"
-  "${check[@]}" -o json | jq -e '[.drift[].kind] | index("tag-moved") != null'
+  expect 10 "${check[@]}" -o json >"$work/drift.json"
+  jq -e '[.drift[].kind] | index("tag-moved") != null' "$work/drift.json"
 }

@@ -43,6 +43,7 @@ fn helm_repositories(charts: &[&Move], options: &Options) -> String {
     let mut names = Names::default();
     let mut text = String::new();
     for (place, came) in places {
+        text += if text.is_empty() { "" } else { "---\n" };
         for old in came {
             text += &format!("# instead of {old}\n");
         }
@@ -50,7 +51,6 @@ fn helm_repositories(charts: &[&Move], options: &Options) -> String {
         text += &head("HelmRepository", &name, options);
         text += &format!("  type: oci\n  interval: 10m\n  url: {}\n", quoted(&format!("oci://{place}")));
         text += insecure(options);
-        text += "---\n";
     }
     text
 }
@@ -59,6 +59,7 @@ fn oci_repositories(charts: &[&Move], options: &Options) -> String {
     let mut names = Names::default();
     let mut text = String::new();
     for chart in charts {
+        text += if text.is_empty() { "" } else { "---\n" };
         let came = chart.file.as_ref().map_or_else(|| format!("oci://{}", chart.source), ToString::to_string);
         text += &format!("# instead of {came}\n");
         let last = chart.to.path().rsplit('/').next().unwrap_or_default();
@@ -67,7 +68,6 @@ fn oci_repositories(charts: &[&Move], options: &Options) -> String {
         text += &format!("  ref:\n    digest: {}\n", quoted(&chart.digest.to_string()));
         text += "  layerSelector:\n    mediaType: \"application/vnd.cncf.helm.chart.content.v1.tar+gzip\"\n    operation: copy\n";
         text += insecure(options);
-        text += "---\n";
     }
     text
 }

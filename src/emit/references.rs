@@ -1,7 +1,6 @@
 //! The table from old to new references, for scripts: as JSON and as YAML.
 
-use super::{Emitted, Move, Written};
-use crate::document::yaml;
+use super::{Emitted, Move, Written, quoted};
 use serde::Serialize;
 
 /// One artifact.
@@ -48,6 +47,7 @@ pub fn emit(moves: &[Move]) -> Emitted {
 mod tests {
     use super::super::tests::moves;
     use super::*;
+    use crate::document::yaml;
 
     #[test]
     fn both_forms_say_the_same() {

@@ -98,7 +98,7 @@ fn chosen(
         return Ok(chosen);
     }
     let what = format!("no tag matches {selection}; {}", selection.offer(tags));
-    Err(FlowError::source(at.to_string(), Fault::new(FaultKind::Missing, at.to_string(), what)))
+    Err(FlowError::source(at.to_string(), Fault::new(FaultKind::Missing, at.host(), what)))
 }
 
 /// Returns those of `tags` that were made since then; fails where one states no time.

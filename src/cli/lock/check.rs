@@ -55,7 +55,10 @@ fn verdict(drifted: &Drifted) -> Result<u8, CliError> {
         SOURCE => {
             ("what the lock pins cannot be had any more, or nobody knows", "pack before it is gone, or pin another one")
         }
-        _ => ("the lock is behind", "`airlift resolve` completes it, with --update it moves the pins"),
+        _ => (
+            "the lock is behind",
+            "`airlift resolve` completes it; with --update it moves pins, with --evidence it notes what is new",
+        ),
     };
     Err(CliError { code: code(drifted), ..CliError::usage(message).with_hint(hint) })
 }
