@@ -46,8 +46,7 @@ impl<'p> Clerk<'p> {
             place: self.place.to_owned(),
             line,
             column,
-            why,
-            quote: None,
+            why: why.into(),
         });
     }
 

@@ -20,10 +20,10 @@ pub mod receipt;
 pub mod yaml;
 
 use crate::model::json::{self, JsonError};
-use quote::Quote;
+use quote::Reason;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::fmt::{self, Display};
 
 /// Version that this program writes and reads.
 pub const API_VERSION: &str = "airlift/v1alpha1";
@@ -40,10 +40,8 @@ pub enum PaperError {
         line: usize,
         /// Column from 1.
         column: usize,
-        /// Reason in words.
-        why: String,
-        /// The line it stands in, shown by the alternate form (`{:#}`).
-        quote: Option<Quote>,
+        /// Reason in words, and the line it stands in, which the alternate form (`{:#}`) shows.
+        why: Reason,
     },
     /// It is another paper than the one asked for.
     #[error("{place} is a {found:?}, expected {expected:?}")]
@@ -91,19 +89,9 @@ pub enum PaperError {
     },
 }
 
-fn syntax(
-    place: &str,
-    line: &usize,
-    column: &usize,
-    why: &str,
-    quote: &Option<Quote>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    write!(f, "{place}:{line}:{column}: {why}")?;
-    match quote {
-        Some(quote) if f.alternate() => write!(f, "\n{quote}"),
-        _ => Ok(()),
-    }
+fn syntax(place: &str, line: &usize, column: &usize, why: &Reason, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{place}:{line}:{column}: ")?;
+    why.fmt(f)
 }
 
 fn several(count: &usize, first: &[PaperError], f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,17 +108,16 @@ fn several(count: &usize, first: &[PaperError], f: &mut fmt::Formatter<'_>) -> f
 
 impl PaperError {
     fn json(place: &str, bytes: &[u8], error: JsonError) -> Self {
-        let (line, column, why) = (error.line, error.column, error.why);
-        Self::Syntax { place: place.to_owned(), line, column, why, quote: None }
-            .quoting(&String::from_utf8_lossy(bytes))
+        let (line, column, why) = (error.line, error.column, error.why.into());
+        Self::Syntax { place: place.to_owned(), line, column, why }.quoting(&String::from_utf8_lossy(bytes))
     }
 
     /// Adds the lines of `text`, the paper that this is about.
     #[must_use]
     pub fn quoting(self, text: &str) -> Self {
         match self {
-            Self::Syntax { place, line, column, why, quote: None } => {
-                Self::Syntax { place, line, column, why, quote: Quote::of(text, line, column) }
+            Self::Syntax { place, line, column, why } => {
+                Self::Syntax { place, line, column, why: why.quoting(text, line, column) }
             }
             Self::Several { count, first } => {
                 Self::Several { count, first: first.into_iter().map(|error| error.quoting(text)).collect() }

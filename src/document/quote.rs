@@ -5,6 +5,36 @@ use std::fmt;
 /// Characters of a line that are shown at most; of a longer one, those around the place.
 const WIDTH: usize = 100;
 
+/// Why something is a mistake, in words, with the line that it stands in where that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    words: String,
+    quote: Option<Quote>,
+}
+
+impl Reason {
+    /// Adds the line `line` of `text`, unless one is known already.
+    #[must_use]
+    pub fn quoting(self, text: &str, line: usize, column: usize) -> Self {
+        Self { quote: self.quote.or_else(|| Quote::of(text, line, column)), ..self }
+    }
+}
+
+impl From<String> for Reason {
+    fn from(words: String) -> Self {
+        Self { words, quote: None }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.quote {
+            Some(quote) if f.alternate() => write!(f, "{}\n{quote}", self.words),
+            _ => f.write_str(&self.words),
+        }
+    }
+}
+
 /// A line of a paper with the place of a mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quote {

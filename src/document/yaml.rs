@@ -426,7 +426,7 @@ fn check_size(size: usize, place: &str) -> Result<(), PaperError> {
 }
 
 fn syntax(place: &str, line: usize, column: usize, why: String) -> PaperError {
-    PaperError::Syntax { place: place.to_owned(), line, column, why, quote: None }
+    PaperError::Syntax { place: place.to_owned(), line, column, why: why.into() }
 }
 
 fn place_of(span: &Span) -> (usize, usize) {

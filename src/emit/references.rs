@@ -35,12 +35,16 @@ pub fn emit(moves: &[Move]) -> Emitted {
     let table = Table { references: rows(moves) };
     let json = String::from_utf8(crate::model::json::readable(&table)).unwrap_or_default();
     let file = |path: &str, text: String| Written { path: path.to_owned(), text };
-    let text = yaml::write(&table);
-    let text = if text.ends_with('\n') { text } else { format!("{text}\n") };
-    Emitted {
-        files: vec![file("references.json", format!("{json}\n")), file("references.yaml", text)],
-        notes: Vec::new(),
-    }
+    let entry = |row: &Row| {
+        let role = serde_json::to_string(&row.role).unwrap_or_default();
+        let (source, destination) = (quoted(&row.source), quoted(&row.destination));
+        format!("  - source: {source}\n    destination: {destination}\n    role: {role}\n")
+    };
+    // Each text on one line, where a writer of YAML would fold it.
+    let entries: String = table.references.iter().map(entry).collect();
+    let text = if entries.is_empty() { "references: []\n".to_owned() } else { format!("references:\n{entries}") };
+    let files = vec![file("references.json", format!("{json}\n")), file("references.yaml", text)];
+    Emitted { files, notes: Vec::new() }
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ mod tests {
         let why = ["mirror.yaml: blueprints[0]", "bp-kiosk 1.1.4", "bp-ink ^1"];
         assert!(called("press/ink", "h.example/press/ink:1", &[]));
         assert!(
-            called("h.example/*/ink", "h.example/press/ink:1", &[]) && called("**:1", "h.example/press/ink:1", &[])
+            called("h.example/*/ink", "h.example/press/ink:1", &[]) && called("**/*:1", "h.example/press/ink:1", &[])
         );
         assert!(called("bp-kiosk", "h.example/x:1", &why) && called("bp-ink", "h.example/x:1", &why));
         assert!(!called("bp-ki", "h.example/x:1", &why) && !called("kiosk", "h.example/x:1", &why), "whole names only");
