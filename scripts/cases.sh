@@ -69,7 +69,7 @@ equal() {
 free_ports() {
   python3 -c '
 import socket
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(6)]
 print(*(s.getsockname()[1] for s in held))'
 }
 

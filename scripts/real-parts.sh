@@ -429,6 +429,8 @@ resolve() { airlift resolve -f "$work/mirror.yaml" --lock "$work/airlift.lock" -
 source scripts/real/serve.sh
 # shellcheck source=scripts/real/seals.sh
 source scripts/real/seals.sh
+# shellcheck source=scripts/real/lock.sh
+source scripts/real/lock.sh
 
 # --- all together ------------------------------------------------------------------------------------------------
 
@@ -436,13 +438,14 @@ for program in docker-registry skopeo zstd tar jq python3; do
   type -P "$program" >/dev/null || { echo "SKIPPED: nothing can run without $program: scripts/install-tools.sh"; exit 77; }
 done
 
-read -r port_a port_b dead_port clock_port < <(free_ports)
-readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port clock_port program_under_test
+read -r port_a port_b dead_port clock_port files_port _ < <(free_ports)
+readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port clock_port files_port program_under_test
 
 run_case 'made images are the same on every run' images_are_reproducible
 "$repository/scripts/make-images.py" seed "$work/world" "$work/upstream" team/legacy
 start_registry upstream "$port_a" || exit 1
 start_registry destination "$port_b" || exit 1
+serve_files || exit 1
 
 run_case 'skopeo fills the upstream' upstream_holds_the_images
 run_case 'crane finds the images valid' crane_finds_the_images_valid crane
@@ -487,6 +490,10 @@ run_case 'an unpacked bundle is a registry' an_unpacked_bundle_is_a_registry cos
 run_case 'an unsigned bundle needs a word' an_unsigned_bundle_needs_a_word cosign crane
 run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothing cosign helm crane
 run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images cosign helm
+run_case 'files are made into artifacts' files_are_made_into_artifacts cosign helm
+run_case 'helm pulls a chart that was made' helm_pulls_a_chart_that_was_made cosign helm crane
+run_case 'oras pulls a file that was made' oras_pulls_a_file_that_was_made cosign oras
+run_case 'a lock is checked against the world' a_lock_is_checked_against_the_world crane oras
 
 seals_cases
 # shellcheck source=scripts/real/notation.sh

@@ -21,9 +21,12 @@ mod wanting;
 
 mod countersign;
 mod demo;
+mod diff;
+mod generate;
 mod import;
 mod inspect;
 mod keygen;
+mod lock;
 mod pack;
 mod policy;
 mod receipt;
@@ -88,6 +91,9 @@ enum Command {
     Import(import::Arguments),
     Sync(sync::Arguments),
     Receipt(receipt::Arguments),
+    Lock(lock::Arguments),
+    Diff(diff::Arguments),
+    Generate(generate::Arguments),
     Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
@@ -122,6 +128,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
         Command::Policy(arguments) => policy::run(arguments, &environment, &output),
         Command::Receipt(arguments) => receipt::run(arguments, &output),
+        Command::Lock(arguments) => lock::run(arguments, &environment, &output),
+        Command::Diff(arguments) => diff::run(arguments, &environment, &output),
+        Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),

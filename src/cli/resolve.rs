@@ -4,10 +4,11 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
+use super::lock::destinations;
 use super::output::{Form, Output};
 use super::signing::Signing;
 use crate::document::lock::Lock;
-use crate::flow::{Context, Update, Wanted, look_up, publish_signed, read_paper};
+use crate::flow::{Context, Update, Wanted, look_up, note_beside, publish_signed, read_paper};
 use crate::trust::LOCK_STATEMENT;
 use std::path::PathBuf;
 
@@ -22,9 +23,16 @@ pub struct Arguments {
     /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
-    /// Move all pins, or only those whose source has this text in it; repeatable
+    /// Move all pins, or only those called so and what came in because of them: a part of a source, a pattern, a chart, a
+    /// Blueprint; repeatable
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     update: Vec<String>,
+    /// Note in the lock what refers to each artifact (signatures, attestations, SBOMs), for `airlift lock check`
+    #[arg(long)]
+    evidence: bool,
+    /// Write nothing; show where everything would go
+    #[arg(long)]
+    dry_run: bool,
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
@@ -49,10 +57,17 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    let mut lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    if arguments.evidence {
+        note_beside(&mut lookup.resolved.lock, &remote, &context)?;
+    }
     let lock = &lookup.resolved.lock;
-    publish_signed(&arguments.lock, &lock.to_bytes(), LOCK_STATEMENT, &keys)?;
     output.findings(&lookup.findings);
+    if arguments.dry_run {
+        destinations::show(lock, "", arguments.output, output);
+        return Ok(DONE);
+    }
+    publish_signed(&arguments.lock, &lock.to_bytes(), LOCK_STATEMENT, &keys)?;
     match arguments.output {
         Form::Json => output.json(lock),
         Form::Table => {

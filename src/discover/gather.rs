@@ -5,9 +5,11 @@ use super::closure::{Closed, Closure};
 use super::files::{self, Named};
 use super::mapping::Mapping;
 use super::rules::Rules;
-use super::select::{SelectError, TagSelection, VersionRange};
+use super::select::{SelectError, VersionRange};
+use super::tags::TagSelection;
 use super::{DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
+use crate::document::made::MadeWish;
 use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
 use crate::model::{Finding, ImageRef, Reference, Repository};
@@ -98,6 +100,7 @@ impl Gather<'_> {
                     Err(error) => self.select(source.line, error),
                 }
             }
+            Wish::Made { source, made } => self.made(source, made, cause),
             Wish::List(path) => {
                 let file = Named::new(self.base, path);
                 match list::read(&file) {
@@ -137,6 +140,19 @@ impl Gather<'_> {
         let platforms = self.platforms(&repository, &cause);
         let Cause { role, why, notes, .. } = cause;
         self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms });
+    }
+
+    /// Adds one artifact that is made, unless a rule leaves it out. Its address decides where it comes from, so its name
+    /// is not replaced.
+    fn made(&mut self, source: &ImageRef, made: &MadeWish, mut cause: Cause<'_>) {
+        if let Some(reason) = self.rules.ignored_text(&source.to_string()) {
+            let what = format!("{source} is ignored: {reason}");
+            return self.out.findings.push(note(&cause.why[0], what));
+        }
+        cause.why.push(format!("made of {}", made.url));
+        let want = Want::Made { source: source.clone(), made: made.clone() };
+        let Cause { role, why, notes, .. } = cause;
+        self.out.found.push(Found { want, role, why, notes, platforms: PlatformRule::All });
     }
 
     /// Adds one artifact, unless a rule leaves it out.
@@ -341,13 +357,14 @@ impl Gather<'_> {
 fn place(found: &Found) -> &Repository {
     match &found.want {
         Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => repository,
+        Want::Made { source, .. } => &source.repository,
     }
 }
 
 fn one(found: &Found) -> Option<&ImageRef> {
     match &found.want {
         Want::Reference(reference) => Some(reference),
-        Want::Tags { .. } => None,
+        Want::Tags { .. } | Want::Made { .. } => None,
     }
 }
 

@@ -14,15 +14,19 @@ pub mod looks;
 pub mod mapping;
 pub mod rules;
 pub mod select;
+pub mod tags;
 
 pub use crate::document::mirror::PlatformRule;
 pub use gather::discover;
 pub use mapping::{Mapping, collisions, destination};
-pub use select::{TagSelection, is_moving};
+pub use select::Pattern;
+pub use tags::{TagSelection, is_moving};
 
 use crate::document::lock::Role;
+use crate::document::made::MadeWish;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Finding, ImageRef, Repository};
+use std::fmt;
 
 /// What the files say.
 #[derive(Debug, Default)]
@@ -61,11 +65,17 @@ pub enum Want {
         /// Which.
         selection: TagSelection,
     },
+    /// An artifact that is made out of a file.
+    Made {
+        /// Its name: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
+    },
 }
 
 /// Why files do not say what is wanted: everything that stands in the way.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", told(.problems))]
 pub struct DiscoverError {
     /// At least one.
     pub problems: Vec<Problem>,
@@ -126,12 +136,15 @@ pub enum Problem {
     },
 }
 
-fn told(problems: &[Problem]) -> String {
-    match problems {
-        [one] => one.to_string(),
-        several => {
-            let lines: String = several.iter().map(|problem| format!("\n  {problem}")).collect();
-            format!("{} things stand in the way:{lines}", several.len())
+impl fmt::Display for DiscoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |problem: &Problem| if f.alternate() { format!("{problem:#}") } else { problem.to_string() };
+        match &self.problems[..] {
+            [problem] => f.write_str(&one(problem)),
+            several => {
+                let lines: String = several.iter().map(|p| format!("\n  {}", one(p).replace('\n', "\n  "))).collect();
+                write!(f, "{} things stand in the way:{lines}", several.len())
+            }
         }
     }
 }

@@ -1,26 +1,19 @@
 //! From wishes to a lock: tags are chosen and pinned over the network, one entry for each artifact.
 
+use super::choose::choose;
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
+use super::making::make;
 use super::pool;
 use super::subset;
-use crate::discover::{Found, PlatformRule, TagSelection, Want, is_moving};
+use super::update::Update;
+use crate::discover::{Found, PlatformRule, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
+use crate::document::made::{Made, MadeWish};
 use crate::model::event::Stage;
-use crate::model::port::{ImageSource, ManifestBytes};
-use crate::model::{Digest, Event, Fault, FaultKind, ImageDocument, ImageRef, Reference, Repository, Tag};
+use crate::model::port::{ManifestBytes, Source};
+use crate::model::{Descriptor, Digest, Event, Fault, ImageDocument, ImageRef, Reference, Repository, Tag};
 use std::collections::BTreeMap;
-
-/// Which pins of an existing lock move.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Update {
-    /// None: the lock is only completed.
-    Nothing,
-    /// Those whose source has one of these texts in it.
-    Named(Vec<String>),
-    /// All.
-    Everything,
-}
 
 /// What a lock is made from.
 pub struct Wishes<'a> {
@@ -50,11 +43,14 @@ struct Wish {
     why: Vec<Vec<String>>,
     notes: Vec<String>,
     platforms: PlatformRule,
+    /// What it is made of, where it is made.
+    made: Option<MadeWish>,
 }
 
 /// Pins every wish. All that cannot be had are listed before it fails.
-pub fn resolve(wishes: Wishes<'_>, source: &dyn ImageSource, context: &Context<'_>) -> Result<Resolved, FlowError> {
-    let single = merge(choose_tags(&wishes.found, source, context)?)?;
+pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -> Result<Resolved, FlowError> {
+    let chosen = choose(&wishes.found, source, context)?;
+    let single = merge(chosen.into_iter().filter_map(wished).collect())?;
     context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
     let earlier = Earlier::new(wishes.earlier, wishes.update);
     let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
@@ -70,65 +66,28 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn ImageSource, context: &Context<'
         return Err(FlowError::Source(faults));
     }
     refuse_collisions(&artifacts)?;
+    earlier.update.check(&artifacts)?;
     context.tell(Event::Finished { stage: Stage::Resolve });
     let moved = earlier.moved(&artifacts);
     Ok(Resolved { lock: Lock::new(artifacts), moved })
 }
 
-/// Turns selections of tags into one wish for each tag; lists each repository once.
-fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>) -> Result<Vec<Wish>, FlowError> {
-    let mut repositories: Vec<&Repository> = found
-        .iter()
-        .filter_map(|found| match &found.want {
-            Want::Tags { repository, .. } => Some(repository),
-            Want::Reference(_) => None,
-        })
-        .collect();
-    repositories.sort();
-    repositories.dedup();
-    let lists = pool::all(&repositories, context.threads, |at| {
-        context.go_on()?;
-        source.tags(at).map_err(|fault| FlowError::source(format!("tags of {at}"), fault))
-    });
-    let mut tags = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (at, list) in repositories.into_iter().zip(lists) {
-        match list {
-            Ok(list) => drop(tags.insert(at, list)),
-            Err(FlowError::Source(items)) => faults.extend(items),
-            Err(other) => return Err(other),
+/// Makes a wish of what was found, and of the tag that was chosen where it chooses.
+fn wished((found, tag): (&Found, Option<Tag>)) -> Option<Wish> {
+    match (&found.want, tag) {
+        (Want::Reference(image), _) => Some(wish(found, image.clone(), None)),
+        (Want::Made { source, made }, _) => {
+            Some(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) })
         }
+        (Want::Tags { repository, .. }, tag) => Some(tag_wish(found, repository, tag?)),
     }
-    let mut wishes = Vec::new();
-    for found in found {
-        match &found.want {
-            Want::Reference(image) => wishes.push(wish(found, image.clone(), None)),
-            Want::Tags { repository, selection } => {
-                let Some(list) = tags.get(repository) else { continue };
-                match chosen(repository, selection, list) {
-                    Ok(chosen) => wishes.extend(chosen.into_iter().map(|tag| tag_wish(found, repository, tag))),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-        }
-    }
-    if faults.is_empty() { Ok(wishes) } else { Err(FlowError::Source(faults)) }
-}
-
-fn chosen(at: &Repository, selection: &TagSelection, tags: &[Tag]) -> Result<Vec<Tag>, ItemFault> {
-    let chosen = selection.select(tags);
-    if !chosen.is_empty() {
-        return Ok(chosen);
-    }
-    let near: Vec<String> = tags.iter().rev().take(8).map(ToString::to_string).collect();
-    let what = format!("no tag matches {selection}; it has {} tags, among them {}", tags.len(), near.join(", "));
-    Err(ItemFault { item: at.to_string(), fault: Fault::new(FaultKind::Missing, at.to_string(), what) })
 }
 
 fn wish(found: &Found, source: ImageRef, tag: Option<&Tag>) -> Wish {
     let mut why = found.why.clone();
     why.extend(tag.map(|tag| format!("tag {tag}")));
-    Wish { source, role: found.role, why: vec![why], notes: found.notes.clone(), platforms: found.platforms.clone() }
+    let (notes, platforms) = (found.notes.clone(), found.platforms.clone());
+    Wish { source, role: found.role, why: vec![why], notes, platforms, made: None }
 }
 
 fn tag_wish(found: &Found, repository: &Repository, tag: Tag) -> Wish {
@@ -156,6 +115,10 @@ fn merge(wishes: Vec<Wish>) -> Result<Vec<Wish>, FlowError> {
         if known.platforms != wish.platforms {
             return Err(FlowError::Usage(format!("{} is wanted with two different platform rules", wish.source)));
         }
+        if known.made != wish.made {
+            let why = "is wanted twice, out of two files or out of a file and from its registry; give one of them another name";
+            return Err(FlowError::Usage(format!("{} {why}", wish.source)));
+        }
         known.why.extend(wish.why.into_iter().filter(|why| !known.why.contains(why)).collect::<Vec<_>>());
         known.notes.extend(wish.notes.into_iter().filter(|note| !known.notes.contains(note)).collect::<Vec<_>>());
         if known.role == Role::Image {
@@ -179,11 +142,7 @@ impl Earlier {
     /// Returns the pin that stays, where one stays.
     fn kept(&self, wish: &Wish) -> Option<&LockedArtifact> {
         let known = self.artifacts.get(&wish.source)?;
-        let moves = match &self.update {
-            Update::Nothing => false,
-            Update::Everything => true,
-            Update::Named(names) => names.iter().any(|name| wish.source.to_string().contains(name)),
-        };
+        let moves = self.update.moves(&wish.source, &wish.why);
         let same_rule = match (&wish.platforms, &known.subset) {
             (PlatformRule::All, None) => true,
             (PlatformRule::Only { platforms, digest }, Some(subset)) => {
@@ -193,7 +152,12 @@ impl Earlier {
             (PlatformRule::Only { .. }, None) => !known.media_type.is_index(),
             (PlatformRule::All, Some(_)) => false,
         };
-        (!moves && same_rule).then_some(known)
+        let same_file = match (&wish.made, &known.made) {
+            (Some(wish), Some(made)) => made.fulfils(wish),
+            (None, None) => true,
+            _ => false,
+        };
+        (!moves && same_rule && same_file).then_some(known)
     }
 
     fn moved(&self, now: &[LockedArtifact]) -> Vec<(ImageRef, Digest, Digest)> {
@@ -208,7 +172,7 @@ impl Earlier {
 /// Pins one wish: reads the document itself, because a header alone is only a hint.
 fn pin(
     wish: &Wish,
-    source: &dyn ImageSource,
+    source: &dyn Source,
     earlier: &Earlier,
     destination: &(dyn Fn(&ImageRef) -> Target + Sync),
     context: &Context<'_>,
@@ -222,24 +186,47 @@ fn pin(
         context.tell(Event::Done { stage: Stage::Resolve, item, outcome: "kept".to_owned() });
         return Ok(kept);
     }
-    let at = &wish.source.repository;
-    let document = source
-        .manifest(at, &wish.source.reference())
-        .map_err(|fault| FlowError::Source(vec![ItemFault { item: because(wish), fault }]))?;
-    let parsed = parse(&item, &document)?;
-    let (document, subset) = narrow(wish, source, document, &parsed)?;
-    context.tell(Event::Done { stage: Stage::Resolve, item, outcome: document.descriptor.digest.short() });
-    Ok(LockedArtifact {
+    let (descriptor, subset, made) = match &wish.made {
+        Some(file) => {
+            let (made, descriptor) = make(&wish.source, file, source).map_err(|fault| refused(wish, fault))?;
+            (descriptor, None, Some(made))
+        }
+        None => {
+            let document = source
+                .manifest(&wish.source.repository, &wish.source.reference())
+                .map_err(|fault| refused(wish, fault))?;
+            let parsed = parse(&item, &document)?;
+            let (document, subset) = narrow(wish, source, document, &parsed)?;
+            (document.descriptor, subset, None)
+        }
+    };
+    context.tell(Event::Done { stage: Stage::Resolve, item, outcome: descriptor.digest.short() });
+    Ok(locked(wish, descriptor, (subset, made), destination(&wish.source)))
+}
+
+fn locked(
+    wish: &Wish,
+    descriptor: Descriptor,
+    (subset, made): (Option<Subset>, Option<Made>),
+    destination: Target,
+) -> LockedArtifact {
+    LockedArtifact {
         source: wish.source.clone(),
         role: wish.role,
-        media_type: document.descriptor.media_type,
-        digest: document.descriptor.digest,
-        size: document.descriptor.size,
+        media_type: descriptor.media_type,
+        digest: descriptor.digest,
+        size: descriptor.size,
         subset,
-        destination: destination(&wish.source),
+        made,
+        destination,
         why: wish.why.clone(),
         notes: notes(wish),
-    })
+        beside: None,
+    }
+}
+
+fn refused(wish: &Wish, fault: Fault) -> FlowError {
+    FlowError::Source(vec![ItemFault { item: because(wish), fault }])
 }
 
 /// Names the wish with the path that asked for it, for an error.
@@ -264,7 +251,7 @@ fn parse(item: &str, document: &ManifestBytes) -> Result<ImageDocument, FlowErro
 /// Applies the platform rule; an image that is no index stays as it is.
 fn narrow(
     wish: &Wish,
-    source: &dyn ImageSource,
+    source: &dyn Source,
     document: ManifestBytes,
     parsed: &ImageDocument,
 ) -> Result<(ManifestBytes, Option<Subset>), FlowError> {
@@ -305,10 +292,12 @@ fn narrow(
 
 /// Refuses two artifacts that would have the same name at a destination.
 fn refuse_collisions(artifacts: &[LockedArtifact]) -> Result<(), FlowError> {
-    let mut owners: BTreeMap<&Target, &LockedArtifact> = BTreeMap::new();
+    // Names of places that differ in case only are one name to some stores.
+    let place = |target: &Target| (target.repository.to_ascii_lowercase(), target.tag.clone());
+    let mut owners: BTreeMap<(String, Option<Tag>), &LockedArtifact> = BTreeMap::new();
     let mut collisions = Vec::new();
     for artifact in artifacts.iter().filter(|artifact| artifact.destination.tag.is_some()) {
-        let owner = owners.entry(&artifact.destination).or_insert(artifact);
+        let owner = owners.entry(place(&artifact.destination)).or_insert(artifact);
         if owner.digest != artifact.digest {
             let tag = artifact.destination.tag.as_ref().map(ToString::to_string).unwrap_or_default();
             collisions.push(format!(

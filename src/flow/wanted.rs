@@ -2,12 +2,13 @@
 
 use super::context::Context;
 use super::error::FlowError;
-use super::resolve::{Resolved, Update, Wishes, resolve};
+use super::resolve::{Resolved, Wishes, resolve};
 use super::signed_paper::read_signed;
+use super::update::Update;
 use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
-use crate::model::port::ImageSource;
+use crate::model::port::Source;
 use crate::model::{Finding, ImageRef, limits};
 use crate::trust::{LOCK_STATEMENT, PublicKey};
 use std::fs::File;
@@ -40,7 +41,7 @@ pub fn look_up(
     wanted: &Wanted,
     earlier: Option<Lock>,
     update: Update,
-    source: &dyn ImageSource,
+    source: &dyn Source,
     context: &Context<'_>,
 ) -> Result<Lookup, FlowError> {
     match wanted {

@@ -54,6 +54,8 @@ kinds! {
     Rest = "rest",
     /// `GET` of a file below a web address.
     File = "file",
+    /// `GET` of a file by its address, further ranges included.
+    FileGet = "file-get",
 }
 
 /// What a [`Remote`](super::Remote) has done so far.

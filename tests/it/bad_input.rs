@@ -118,14 +118,14 @@ fn a_lock_with_a_mistake_is_named_with_its_place() {
     stage.airlift(&["resolve", "-f", "m.yaml", "--lock", "good.lock", "--plain-http"]).expect(0);
     let good = std::fs::read_to_string(stage.path("good.lock")).unwrap();
     let rows: &[(&str, String, &[&str])] = &[
-        ("its end is missing", good[..good.len() / 2].to_owned(), &["x.lock:1:"]),
+        ("its end is missing", good[..good.len() / 2].to_owned(), &["x.lock:"]),
         ("nothing", String::new(), &["x.lock:"]),
         ("a later version", good.replace("airlift/v1alpha1", "airlift/v2"), &["x.lock", "\"airlift/v2\"", "v1alpha1"]),
         ("another kind", good.replace("\"Lock\"", "\"Receipt\""), &["x.lock", "Receipt", "Lock"]),
-        ("a key twice", good.replacen('{', "{\"kind\":\"Lock\",", 1), &["x.lock:1:", "kind"]),
-        ("a digest that is none", good.replace("sha256:", "sha256:0"), &["x.lock:1:"]),
-        ("a size that is none", good.replace("\"size\":", "\"size\":-"), &["x.lock:1:"]),
-        ("no artifacts", good.replace("artifacts", "artefacts"), &["x.lock:1:", "artifacts"]),
+        ("a key twice", good.replacen('{', "{\"kind\":\"Lock\",", 1), &["x.lock:3:", "kind"]),
+        ("a digest that is none", good.replace("sha256:", "sha256:0"), &["x.lock:"]),
+        ("a size that is none", good.replace("\"size\": ", "\"size\": -"), &["x.lock:"]),
+        ("no artifacts", good.replace("artifacts", "artefacts"), &["x.lock:", "artifacts"]),
     ];
     for (row, text, parts) in rows {
         std::fs::write(stage.path("x.lock"), text).unwrap();
@@ -569,7 +569,7 @@ fn forgeries(papers: &Papers, image: &Sample) -> Vec<Forgery> {
     let evidence = |from: &str, to: &str| Papers { evidence: edit(&papers.evidence, from, to), ..papers.clone() };
     let says = |parts: &[&str]| parts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let later = ("airlift/v1alpha1", "airlift/v2");
-    let size = format!("\"size\":{}", image.root().bytes.len());
+    let size = format!("\"size\": {}", image.root().bytes.len());
     let attached = format!(
         "\"attached\":[{{\"digest\":\"{other}\",\"mediaType\":\"{}\",\"size\":3,\"subject\":\"{root}\"}}],\"rule\"",
         MediaType::OCI_MANIFEST
@@ -584,7 +584,7 @@ fn forgeries(papers: &Papers, image: &Sample) -> Vec<Forgery> {
         ("a lock of a later version", lock(later.0, later.1), 40, says(&[lock_file, later.1])),
         ("a lock that does not parse", lock("}", ""), 40, says(&[lock_file])),
         ("a lock of what is not there", elsewhere, 40, says(&[&other, "not in the bundle"])),
-        ("a lock with another size", lock(&size, "\"size\":7"), 40, says(&[&root, "7"])),
+        ("a lock with another size", lock(&size, "\"size\": 7"), 40, says(&[&root, "7"])),
         ("a lock with another type", docker, 40, says(&[&root])),
         ("evidence of a later version", evidence(later.0, later.1), 40, says(&[evidence_file, later.1])),
         ("evidence that names what is not there", evidence("\"rule\"", &attached), 40, says(&[&other])),
