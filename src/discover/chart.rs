@@ -23,6 +23,8 @@ pub struct ChartWant {
     pub namespace: String,
     /// What templates may ask about the cluster.
     pub setting: RenderSetting,
+    /// Whether it is looked into; otherwise the chart alone is wanted.
+    pub images: bool,
 }
 
 /// Where a chart is.
@@ -89,11 +91,22 @@ impl ChartWant {
     /// Wants the chart at `place` with its own values, in the namespace `default`.
     pub fn plain(place: ChartPlace) -> Self {
         let namespace = "default".to_owned();
-        Self { place, sets: Vec::new(), release: None, namespace, setting: RenderSetting::default() }
+        let setting = RenderSetting::default();
+        Self { place, sets: Vec::new(), release: None, namespace, setting, images: true }
     }
 }
 
 impl ChartPlace {
+    /// Puts another repository in the place of the chart's own, where it is in a registry.
+    pub(super) fn move_to(&mut self, to: Repository) {
+        match self {
+            Self::Artifact(ImageRef { repository, .. })
+            | Self::Tags { repository, .. }
+            | Self::Oci { repository, .. } => *repository = to,
+            Self::Http { .. } | Self::Path(_) => {}
+        }
+    }
+
     /// Returns the repository of the chart, where it is in a registry.
     pub const fn repository(&self) -> Option<&Repository> {
         match self {

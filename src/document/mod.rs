@@ -12,6 +12,7 @@ pub mod pattern;
 pub mod policy;
 pub mod receipt;
 pub mod yaml;
+pub mod yaml_value;
 
 use crate::model::json::{self, JsonError};
 use serde::de::DeserializeOwned;

@@ -34,7 +34,7 @@ const DOORS: [(&str, &[&str]); 33] = [
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
     ("bytes", &["registry/", "serve/"]),
-    ("base64", &["registry/", "trust/", "serve/auth.rs"]),
+    ("base64", &["registry/", "trust/", "serve/auth.rs", "discover/kube/inside.rs"]),
     ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/"]),
     ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs"]),
     ("tokio", &["registry/", "serve/"]),
