@@ -6,6 +6,7 @@
 
 use super::TagSelection;
 use super::files::Named;
+use crate::document::made::MadeWish;
 use crate::model::{ImageRef, Repository};
 use serde_json::Value;
 use std::fmt;
@@ -56,6 +57,13 @@ pub enum ChartPlace {
         /// Version or range as typed; absent: the highest that is no pre-release.
         version: Option<String>,
     },
+    /// An archive by its address, which becomes an artifact.
+    File {
+        /// Name of the artifact: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
+    },
     /// Folder or archive on this machine: its images are wanted, the chart itself is not carried.
     Path(Named),
 }
@@ -103,7 +111,7 @@ impl ChartPlace {
             Self::Artifact(ImageRef { repository, .. })
             | Self::Tags { repository, .. }
             | Self::Oci { repository, .. } => *repository = to,
-            Self::Http { .. } | Self::Path(_) => {}
+            Self::Http { .. } | Self::File { .. } | Self::Path(_) => {}
         }
     }
 
@@ -112,7 +120,7 @@ impl ChartPlace {
         match self {
             Self::Artifact(reference) => Some(&reference.repository),
             Self::Tags { repository, .. } | Self::Oci { repository, .. } => Some(repository),
-            Self::Http { .. } | Self::Path(_) => None,
+            Self::Http { .. } | Self::File { .. } | Self::Path(_) => None,
         }
     }
 }
@@ -125,6 +133,7 @@ impl fmt::Display for ChartPlace {
             Self::Tags { repository, selection } => write!(f, "{repository} {selection}"),
             Self::Oci { repository, version } => write!(f, "{repository}{}", range(version)),
             Self::Http { repository, name, version } => write!(f, "{repository}/{name}{}", range(version)),
+            Self::File { made, .. } => write!(f, "{}", made.url),
             Self::Path(named) => f.write_str(&named.shown),
         }
     }

@@ -14,6 +14,7 @@ use super::rules::Rules;
 use super::select::{SelectError, TagSelection, VersionRange};
 use super::{ChartPlace, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
+use crate::document::made::MadeWish;
 use crate::document::mirror::{All, BlueprintSource, ChartUse, MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
 use crate::model::{Finding, ImageRef, Reference, Repository};
@@ -117,6 +118,7 @@ impl Discovering<'_> {
                     Err(error) => self.select(source.line, error),
                 }
             }
+            Wish::Made { source, made } => self.made(source, made, cause),
             Wish::List(path) => {
                 for (reference, line) in self.listed(path) {
                     let mut cause = cause.clone();
@@ -161,6 +163,19 @@ impl Discovering<'_> {
         let platforms = self.platforms(&repository, &cause);
         let Cause { role, why, notes, .. } = cause;
         self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms });
+    }
+
+    /// Adds one artifact that is made, unless a rule leaves it out. Its address decides where it comes from, so its name
+    /// is not replaced.
+    fn made(&mut self, source: &ImageRef, made: &MadeWish, mut cause: Cause<'_>) {
+        if let Some(reason) = self.rules.ignored_text(&source.to_string()) {
+            let what = format!("{source} is ignored: {reason}");
+            return self.out.findings.push(note(&cause.why[0], what));
+        }
+        cause.why.push(format!("made of {}", made.url));
+        let want = Want::Made { source: source.clone(), made: made.clone() };
+        let Cause { role, why, notes, .. } = cause;
+        self.out.found.push(Found { want, role, why, notes, platforms: PlatformRule::All });
     }
 
     /// Adds one artifact, unless a rule leaves it out.
@@ -349,7 +364,7 @@ fn one(found: &Found) -> Option<&ImageRef> {
             ChartPlace::Artifact(reference) => Some(reference),
             _ => None,
         },
-        Want::Tags { .. } => None,
+        Want::Tags { .. } | Want::Made { .. } => None,
     }
 }
 

@@ -26,6 +26,7 @@ pub use mapping::{Mapping, collisions, destination};
 pub use select::{TagSelection, is_moving};
 
 use crate::document::lock::Role;
+use crate::document::made::MadeWish;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Finding, ImageRef, Repository};
 
@@ -70,6 +71,13 @@ pub enum Want {
     },
     /// A chart that is looked into: what it runs is wanted, and the chart itself where it can be carried.
     Chart(Box<ChartWant>),
+    /// An artifact that is made out of a file.
+    Made {
+        /// Its name: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
+    },
 }
 
 /// Why files do not say what is wanted: everything that stands in the way.

@@ -9,7 +9,9 @@
 //!   - { repository: quay.io/example/press, tags: ["2.*", "1.9.4"], semver: ">=2.1", newest: 3 }
 //!   - { list: images.txt }                  # one reference a line, # begins a comment
 //! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts, and more: `mirror/charts.rs`
-//! artifacts: [ "ghcr.io/aquasecurity/trivy-db:2" ]      # the same forms, for anything else in a registry
+//! artifacts:                                # the same forms, for anything else in a registry, and files by their address
+//!   - ghcr.io/aquasecurity/trivy-db:2
+//!   - { file: "https://get.example/tool/v1.2.3/tool.tar.gz", sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 }
 //! blueprints:
 //!   - catalogue: ./openova                  # folder with blueprint.yaml files, or one file of them
 //!     artifact: "ghcr.io/openova-io/{chart}:{version}"
@@ -36,12 +38,15 @@
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
 mod charts;
+mod made;
 mod read;
 
 pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
+pub use made::{derived_chart, derived_file};
 
 use super::form::Clerk;
 use super::lock::SubsetDigest;
+use super::made::MadeWish;
 use super::yaml::{self, Node};
 use super::{Envelope, PaperError};
 use crate::model::{ImageRef, Platform, Repository, Tag};
@@ -108,6 +113,13 @@ pub enum Wish {
     },
     /// What a file of references names; the path as typed.
     List(String),
+    /// An artifact that is made out of a file.
+    Made {
+        /// Its name: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
+    },
 }
 
 /// Tags that are wanted: names as they are; pattern, range and number choose together among the others.
@@ -370,6 +382,8 @@ mod tests {
         for (name, names) in [
             ("imageSource", IMAGE),
             ("artifactSource", ARTIFACT),
+            ("file", super::made::FILE),
+            ("chartFile", super::charts::CHART_FILE),
             ("blueprints", BLUEPRINTS),
             ("root", ROOT),
             ("extraImageOf", EXTRA_IMAGE),

@@ -4,9 +4,11 @@
 //! bundle and the receipt, as canonical JSON. Every paper opens with `apiVersion` and `kind`. A paper of a
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
+pub mod chart_yaml;
 pub mod evidence;
 pub mod form;
 pub mod lock;
+pub mod made;
 pub mod mirror;
 pub mod pattern;
 pub mod policy;

@@ -39,6 +39,7 @@ fn name(found: &Found) -> String {
         Want::Reference(reference) => reference.to_string(),
         Want::Tags { repository, selection } => format!("{repository} [{selection}]"),
         Want::Chart(chart) => chart.place.to_string(),
+        Want::Made { source, made } => format!("{source} <- {}", made.url),
     }
 }
 

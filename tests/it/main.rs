@@ -14,6 +14,7 @@ mod harbor_journey;
 mod journey;
 mod kill;
 mod limits;
+mod made;
 mod registry_client;
 mod registry_server;
 mod stage;

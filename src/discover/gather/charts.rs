@@ -37,6 +37,9 @@ impl Discovering<'_> {
             ChartWish::Artifact(Wish::List(path)) => {
                 self.listed(path).into_iter().map(|(reference, line)| (artifact(reference), Some(line))).collect()
             }
+            ChartWish::Artifact(Wish::Made { source, made }) => {
+                alone(ChartPlace::File { source: source.clone(), made: made.clone() })
+            }
             ChartWish::Artifact(Wish::Tags { repository, tags }) => {
                 let name = |tag: &crate::model::Tag| ImageRef {
                     repository: repository.clone(),
@@ -77,7 +80,7 @@ impl Discovering<'_> {
 
     /// Adds one chart, unless a rule leaves it out.
     pub(super) fn chart(&mut self, mut chart: ChartWant, mut cause: Cause<'_>) {
-        if let ChartPlace::Artifact(reference) = &chart.place
+        if let ChartPlace::Artifact(reference) | ChartPlace::File { source: reference, .. } = &chart.place
             && let Some(reason) = self.rules.ignored_text(&reference.to_string())
         {
             let place = cause.why.pop().unwrap_or_default();

@@ -152,7 +152,7 @@ impl Discovering<'_> {
 fn place(found: &Found) -> Option<&Repository> {
     match &found.want {
         Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => Some(repository),
-        Want::Chart(_) => None,
+        Want::Chart(_) | Want::Made { .. } => None,
     }
 }
 

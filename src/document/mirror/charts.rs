@@ -18,6 +18,7 @@
 //!   - { reject: "ubuntu-99.04", reason: name of a VM image }
 //! ```
 
+use super::made;
 use super::read::{ARTIFACT, fields, reference};
 use super::{Source, Wish};
 use crate::document::form::{Clerk, Form};
@@ -48,6 +49,8 @@ pub(super) const CHART: &[&str] = &[
     USE[6],
     USE[7],
 ];
+pub(super) const CHART_FILE: &[&str] =
+    &["file", "sha256", "name", USE[0], USE[1], USE[2], USE[3], USE[4], USE[5], USE[6], USE[7]];
 pub(super) const BLUEPRINT_USE: &[&str] =
     &["blueprint", USE[0], USE[1], USE[2], USE[3], USE[4], USE[5], USE[6], USE[7]];
 pub(super) const VALUE_SET: &[&str] = &["name", "values", "set"];
@@ -196,6 +199,12 @@ pub(super) fn chart(clerk: &Clerk<'_>, node: &Node) -> Option<ChartSource> {
     if node.text().is_some() {
         let wish = ChartWish::Artifact(Wish::Reference(reference(clerk, node)?));
         return Some(ChartSource { line: node.line, wish, usage: ChartUse::default() });
+    }
+    if made::is_file(node) {
+        let form = clerk.form(node, CHART_FILE)?;
+        let usage = usage(clerk, &form);
+        let Source { wish, .. } = made::chart_fields(clerk, node, &form)?;
+        return Some(ChartSource { line: node.line, wish: ChartWish::Artifact(wish), usage });
     }
     let form = clerk.form(node, CHART)?;
     let usage = usage(clerk, &form);

@@ -1,6 +1,7 @@
 //! Reads the form of a mirror file: which fields there are, and what each may say.
 
 use super::charts;
+use super::made;
 use super::{
     All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
     PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish,
@@ -46,7 +47,10 @@ pub(super) fn mirror(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> 
         envelope,
         images: clerk.list(form.get("images"), |node| source(clerk, node, IMAGE)),
         charts: clerk.list(form.get("charts"), |node| charts::chart(clerk, node)),
-        artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, ARTIFACT)),
+        artifacts: clerk.list(form.get("artifacts"), |node| match made::is_file(node) {
+            true => made::file(clerk, node),
+            false => source(clerk, node, ARTIFACT),
+        }),
         blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
         kubernetes: clerk
             .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
