@@ -36,3 +36,4 @@ pub use metadata::{ChartKind, Dependency, ImportValues, Metadata};
 pub use program::HelmProgram;
 pub use render::{KubernetesVersion, RenderError, Rendered, RenderedFile, Renderer, Request};
 pub use values::{ValuesError, load_values};
+pub use version::{Constraint, Version, in_range};

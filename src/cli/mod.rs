@@ -11,6 +11,7 @@ mod judging;
 mod output;
 mod progress;
 mod receiving;
+mod rendering;
 mod wanting;
 
 mod demo;

@@ -5,8 +5,9 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::output::{Form, Output};
+use super::rendering::Rendering;
 use crate::document::lock::Lock;
-use crate::flow::{Context, Update, Wanted, look_up, publish, read_paper};
+use crate::flow::{Context, FlowError, Pins, Remembering, Update, Wanted, look_up, publish, read_paper};
 use std::path::PathBuf;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
@@ -27,6 +28,8 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
     #[command(flatten)]
+    rendering: Rendering,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -44,7 +47,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    let source = Remembering::new(&remote);
+    let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)? };
+    let lookup = look_up(&Wanted::Mirror(arguments.file), pins, &source, &context);
+    if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
+        output.json(&serde_json::json!({ "undecided": seen }));
+    }
+    let lookup = lookup?;
     let lock = &lookup.resolved.lock;
     publish(&arguments.lock, &lock.to_bytes())?;
     output.findings(&lookup.findings);

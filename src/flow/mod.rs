@@ -3,6 +3,7 @@
 //! Names every room below and no other crate's types but those behind its doors. Reads files that a person
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
+mod charts;
 mod context;
 mod deliver;
 mod error;
@@ -26,6 +27,7 @@ mod sync;
 mod verify;
 mod wanted;
 
+pub use charts::{ChartReading, RendererChoice};
 pub use context::Context;
 pub use error::{FlowError, ItemFault, Refusal};
 pub use guard::{Guard, take as take_guard};
@@ -41,4 +43,4 @@ pub use resolve::{Resolved, Update};
 pub use shipment::{NeededBlob, Shipment};
 pub use sync::{Request as SyncRequest, sync};
 pub use verify::{Request as VerifyRequest, Verified, verify};
-pub use wanted::{Lookup, Wanted, look_up, read_paper};
+pub use wanted::{Lookup, Pins, Wanted, look_up, read_paper};
