@@ -6,6 +6,7 @@ use crate::flow::{FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
+use crate::serve::ServeError;
 
 /// All was done.
 pub const DONE: u8 = 0;
@@ -27,8 +28,10 @@ pub const DESTINATION: u8 = 50;
 /// Error of a command: a message, its causes, what to do, and the exit number.
 #[derive(Debug)]
 pub struct CliError {
-    /// What happened.
+    /// What happened, as programs get it.
     pub message: String,
+    /// The same for people, with the lines of a file that a person wrote; empty where there are none.
+    pub picture: String,
     /// Causes, nearest first.
     pub causes: Vec<String>,
     /// What the reader can do.
@@ -40,7 +43,7 @@ pub struct CliError {
 impl CliError {
     /// States that the command line cannot be meant.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), hints: Vec::new(), code: USAGE }
+        Self { message: message.into(), picture: String::new(), causes: Vec::new(), hints: Vec::new(), code: USAGE }
     }
 
     /// States that a file that a person named cannot be read or written.
@@ -84,7 +87,15 @@ impl From<FlowError> for CliError {
             }
         }
         causes.dedup();
-        Self { message: error.to_string(), causes, hints: hints(&error), code: code(&error) }
+        let picture = format!("{error:#}");
+        Self { message: error.to_string(), picture, causes, hints: hints(&error), code: code(&error) }
+    }
+}
+
+impl From<ServeError> for CliError {
+    fn from(error: ServeError) -> Self {
+        let causes = std::error::Error::source(&error).map(ToString::to_string).into_iter().collect();
+        Self { causes, ..Self::usage(error.to_string()) }
     }
 }
 

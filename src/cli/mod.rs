@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod human;
 mod judging;
+mod listing;
 mod output;
 mod progress;
 mod receiving;
@@ -15,11 +16,15 @@ mod rendering;
 mod wanting;
 
 mod demo;
+mod diff;
+mod generate;
 mod import;
 mod inspect;
 mod keygen;
+mod lock;
 mod pack;
 mod resolve;
+mod serve;
 mod sync;
 mod verify;
 mod why;
@@ -76,6 +81,10 @@ enum Command {
     Verify(verify::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Lock(lock::Arguments),
+    Diff(diff::Arguments),
+    Generate(generate::Arguments),
+    Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Demo(demo::Arguments),
 }
@@ -99,6 +108,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Lock(arguments) => lock::run(arguments, &environment, &output),
+        Command::Diff(arguments) => diff::run(arguments, &environment, &output),
+        Command::Generate(arguments) => generate::run(arguments, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

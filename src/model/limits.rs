@@ -83,3 +83,5 @@ pub const RENDER_DEPTH: usize = 100;
 pub const CHART_YAML_BYTES: u64 = 1 << 20;
 /// File that is read whole when it is pinned; of a larger one the server's word on its size is taken, in bytes.
 pub const FILE_PROBE_BYTES: u64 = 64 << 20;
+/// Tags of one repository whose date is looked up.
+pub const DATED_TAGS: usize = 500;

@@ -54,6 +54,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
     ("CHART_YAML_BYTES", "src/document/chart_yaml.rs", "a_chart_yaml_is_read_up_to_the_limit_and_not_a_byte_further"),
     ("CHART_BYTES", "src/document/chart_yaml.rs", "an_archive_is_unpacked_up_to_the_limit_and_no_further"),
+    ("CHART_ARCHIVE_BYTES", "src/flow/charts/read.rs", "an_archive_is_read_up_to_the_limit_and_checked"),
+    ("DATED_TAGS", "tests/it/selection.rs", "dates_are_looked_up_for_so_many_tags_and_no_more"),
     ("FILE_PROBE_BYTES", "tests/it/made.rs", "a_large_file_is_pinned_by_its_stated_size_and_refused_without_one"),
 ];
 
