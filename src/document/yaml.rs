@@ -52,6 +52,8 @@ pub enum Value {
 pub struct Entry {
     /// Key.
     pub key: String,
+    /// Whether the key stands without quotes, so that other readers may take it for a number or a truth value.
+    pub plain: bool,
     /// Line of the key, from 1.
     pub line: usize,
     /// Column of the key, from 1.
@@ -405,12 +407,12 @@ fn scalar(text: String, quoted: bool) -> Value {
 
 fn key_of(node: Node) -> Result<Entry, String> {
     let (line, column) = (node.line, node.column);
-    let key = match node.value {
-        Value::Text { text, .. } => text,
-        Value::Null => "null".to_owned(),
+    let (key, plain) = match node.value {
+        Value::Text { text, plain } => (text, plain),
+        Value::Null => ("null".to_owned(), false),
         _ => return Err("a key is a text, not a collection".to_owned()),
     };
-    Ok(Entry { key, line, column, value: Node { line, column, value: Value::Null } })
+    Ok(Entry { key, plain, line, column, value: Node { line, column, value: Value::Null } })
 }
 
 /// Refuses keys that stand twice, or drops all but the last, and takes in what `<<` names; what stands in the mapping itself wins.

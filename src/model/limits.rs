@@ -74,9 +74,9 @@ pub const CHART_DEPTH: usize = 32;
 /// Charts within charts.
 pub const CHART_NESTING: usize = 8;
 /// What one chart may render to, in bytes, everything on the way counted in.
-pub const RENDER_BYTES: usize = 256 << 20;
+pub const RENDER_BYTES: usize = 128 << 20;
 /// Steps of templates for one chart.
-pub const RENDER_STEPS: u64 = 50_000_000;
+pub const RENDER_STEPS: u64 = 10_000_000;
 /// Named templates within named templates, and `tpl` within `tpl`.
 pub const RENDER_DEPTH: usize = 100;
 /// `Chart.yaml` of a chart archive, in bytes.
