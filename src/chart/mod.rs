@@ -43,3 +43,4 @@ pub use own::OwnRenderer;
 pub use program::HelmProgram;
 pub use render::{KubernetesVersion, RenderError, Rendered, RenderedFile, Renderer, Request};
 pub use values::{ValuesError, load_values};
+pub use version::{Constraint, Version, in_range};

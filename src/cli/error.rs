@@ -112,6 +112,7 @@ fn faults(error: &FlowError) -> &[ItemFault] {
 pub fn code(error: &FlowError) -> u8 {
     match error {
         FlowError::Paper(_) | FlowError::Discover(_) | FlowError::Usage(_) | FlowError::Plan(_) => USAGE,
+        FlowError::Charts(_) | FlowError::Undecided(_) => USAGE,
         FlowError::Trust(_) | FlowError::Seal(_) | FlowError::File { .. } => USAGE,
         FlowError::Root(_) | FlowError::Merge(_) => USAGE,
         FlowError::NotAccepted { .. } => REFUSED,
@@ -184,6 +185,7 @@ pub fn findings_code(findings: &[Finding]) -> u8 {
 fn hints(error: &FlowError) -> Vec<String> {
     let mut hints: Vec<String> = match error {
         FlowError::Refused(refusals) => refusals.iter().map(|refusal| refusal.hint.clone()).collect(),
+        FlowError::Charts(charts) => charts.iter().map(|chart| chart.hint.clone()).collect(),
         FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
         FlowError::Unauthentic(_) => vec![AUTHORS_HINT.to_owned()],
         FlowError::Read(error) => vec![error.finding().hint],

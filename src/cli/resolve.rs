@@ -4,11 +4,15 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
+use super::listing;
 use super::lock::destinations;
 use super::output::{Form, Output};
+use super::rendering::Rendering;
 use super::signing::Signing;
 use crate::document::lock::Lock;
-use crate::flow::{Context, Update, Wanted, look_up, note_beside, publish_signed, read_paper};
+use crate::flow::{
+    Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
+};
 use crate::trust::LOCK_STATEMENT;
 use std::path::PathBuf;
 
@@ -36,6 +40,11 @@ pub struct Arguments {
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
+    /// Say what is wanted and why, and write nothing: of registries only charts are asked for
+    #[arg(long)]
+    list: bool,
+    #[command(flatten)]
+    rendering: Rendering,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -57,9 +66,18 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let mut lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    let source = Remembering::new(&remote);
+    let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)? };
+    if arguments.list {
+        return listing::show(&list(&arguments.file, &pins, &source, &context)?, arguments.output, output);
+    }
+    let lookup = look_up(&Wanted::Mirror(arguments.file), pins, &source, &context);
+    if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
+        output.json(&serde_json::json!({ "undecided": seen }));
+    }
+    let mut lookup = lookup?;
     if arguments.evidence {
-        note_beside(&mut lookup.resolved.lock, &remote, &context)?;
+        note_beside(&mut lookup.resolved.lock, &source, &context)?;
     }
     let lock = &lookup.resolved.lock;
     output.findings(&lookup.findings);

@@ -5,19 +5,27 @@
 //! it; what a person should know or decide is a finding. Names become digests elsewhere.
 
 pub mod blueprint;
+pub mod chart;
 pub mod closure;
+mod decisions;
+pub mod declared;
 pub mod files;
 mod gather;
+pub mod helm_index;
 pub mod kube;
 pub mod list;
 pub mod looks;
 pub mod mapping;
+pub mod parts;
 pub mod rules;
 pub mod select;
+pub mod sighting;
 pub mod tags;
+pub mod unused;
 
 pub use crate::document::mirror::PlatformRule;
-pub use gather::discover;
+pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
+pub use gather::{ChartOrigin, Discovering, Seen, begin, discover};
 pub use mapping::{Mapping, collisions, destination};
 pub use select::Pattern;
 pub use tags::{TagSelection, is_moving};
@@ -34,8 +42,12 @@ pub struct Discovery {
     /// What is wanted, in the order of the mirror file's sources; Blueprints after what they depend on. The same
     /// artifact may come up several times, each time with its own reason.
     pub found: Vec<Found>,
-    /// What a person should know or decide.
+    /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What may be an image, and is wanted only when a person says so: nothing may go on before they did.
+    pub undecided: Vec<Seen>,
+    /// What was seen and is none, or runs only elsewhere.
+    pub ruled_out: Vec<Seen>,
 }
 
 /// Something that is wanted.
@@ -65,6 +77,8 @@ pub enum Want {
         /// Which.
         selection: TagSelection,
     },
+    /// A chart that is looked into: what it runs is wanted, and the chart itself where it can be carried.
+    Chart(Box<ChartWant>),
     /// An artifact that is made out of a file.
     Made {
         /// Its name: host, repository and tag.
@@ -114,6 +128,22 @@ pub enum Problem {
     /// Kubernetes YAML.
     #[error(transparent)]
     Kube(#[from] kube::KubeError),
+    /// What a chart renders to.
+    #[error("{chart}: {source}")]
+    Chart {
+        /// Chart, as it is wanted.
+        chart: String,
+        /// Reason.
+        source: kube::KubeError,
+    },
+    /// Values of a chart are no mapping.
+    #[error("{place}: values are a mapping, found {found}")]
+    Values {
+        /// File.
+        place: String,
+        /// What stands there.
+        found: &'static str,
+    },
     /// Name and version of a chart make no reference.
     #[error("{place}: the artifact of {name} would be {text:?}: {why}")]
     Artifact {

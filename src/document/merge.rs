@@ -138,6 +138,7 @@ mod tests {
             size: 1,
             subset: None,
             made: None,
+            rendered: Vec::new(),
             destination: Target { repository: place.into(), tag: Some("1".parse().unwrap()) },
             why: vec![vec![why.into()]],
             notes: vec![],

@@ -9,7 +9,7 @@
 //!   - { repository: quay.io/example/press, tags: ["2.*", "1.9.4"], semver: ">=2.1", newest: 3 }
 //!                                           # further: regex, since, except, newest: { count: 2, per: minor }
 //!   - { list: images.txt }                  # one reference a line, # begins a comment
-//! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts
+//! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts, and more: `mirror/charts.rs`
 //! artifacts:                                # the same forms, for anything else in a registry, and files by their address
 //!   - ghcr.io/aquasecurity/trivy-db:2
 //!   - { file: "https://get.example/tool/v1.2.3/tool.tar.gz", sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 }
@@ -19,6 +19,7 @@
 //!     roots: [ bp-kiosk, { blueprint: bp-paperboy, version: ^1.2 } ]
 //!     all: listed                           # true: every Blueprint; listed: those with visibility listed
 //!     conditional: include                  # or exclude: dependencies with a `when`
+//!     values: [ { blueprint: bp-kiosk, values: [kiosk.yaml] } ]     # how the cluster uses their charts
 //! kubernetes: [ ./deploy, "apps/**/*.yaml" ]            # files, folders, patterns
 //! extraImages: [ { ref: "ghcr.io/example/runner:1.0", for: bp-kiosk } ]
 //! platforms:                                # `all`, or platforms to keep
@@ -30,15 +31,19 @@
 //!   - { host: ghcr.io, project: proxy-ghcr }
 //! substitute: [ { from: docker.io/press/old, to: docker.io/presslegacy/old } ]
 //! ignore: [ { ref: ubuntu-99.04, reason: name of a VM image } ]
+//! rendering: { kubernetes: v1.34.1, apiVersions: [monitoring.coreos.com/v1] }
+//! decisions: [ { accept: "ghcr.io/example/runner:1.0", chart: kiosk }, { reject: debian, reason: name of a VM image } ]
 //! ```
 //!
 //! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
+mod charts;
 mod made;
 mod read;
 mod selection;
 
+pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
 pub use made::{derived_chart, derived_file};
 pub use selection::{Newest, Per, TagWish};
 
@@ -56,14 +61,14 @@ pub const KIND: &str = "Mirror";
 pub const SCHEMA: &str = include_str!("mirror.schema.json");
 
 /// Mirror file: `kind: Mirror`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MirrorManifest {
     /// Opening.
     pub envelope: Envelope,
     /// Container images.
     pub images: Vec<Source>,
-    /// Helm charts in registries.
-    pub charts: Vec<Source>,
+    /// Helm charts.
+    pub charts: Vec<ChartSource>,
     /// Anything else in registries.
     pub artifacts: Vec<Source>,
     /// Blueprints with what they depend on.
@@ -80,6 +85,10 @@ pub struct MirrorManifest {
     pub substitute: Vec<Substitution>,
     /// Names that are left out.
     pub ignore: Vec<IgnoreRule>,
+    /// How charts are rendered.
+    pub rendering: Rendering,
+    /// What was decided about what may be an image.
+    pub decisions: Vec<Decision>,
 }
 
 /// One entry of `images`, `charts` or `artifacts`.
@@ -117,7 +126,7 @@ pub enum Wish {
 }
 
 /// One entry of `blueprints`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BlueprintSource {
     /// Line of the mirror file.
     pub line: usize,
@@ -131,6 +140,10 @@ pub struct BlueprintSource {
     pub all: All,
     /// Whether dependencies with a condition are left out.
     pub exclude_conditional: bool,
+    /// How the cluster uses their charts.
+    pub uses: Vec<BlueprintUse>,
+    /// Whether their charts are looked into.
+    pub images: bool,
 }
 
 /// Blueprint that is wanted.
@@ -280,6 +293,8 @@ impl Default for MirrorManifest {
             destinations: Vec::new(),
             substitute: Vec::new(),
             ignore: Vec::new(),
+            rendering: Rendering::default(),
+            decisions: Vec::new(),
         }
     }
 }
@@ -318,6 +333,7 @@ impl MirrorManifest {
 
 #[cfg(test)]
 mod tests {
+    use super::charts::{BLUEPRINT_USE, CHART, DECISION, RENDERING, VALUE_SET};
     use super::read::*;
     use super::*;
     use proptest::prelude::*;
@@ -341,7 +357,8 @@ mod tests {
         let Wish::Tags { tags, .. } = &mirror.images[2].wish else { panic!() };
         assert_eq!((tags.names[0].as_str(), tags.patterns.len(), tags.newest.map(|n| n.count)), ("1.9.4", 1, Some(3)));
         assert_eq!(mirror.blueprints[0].all, All::Listed);
-        assert_eq!(mirror.charts[0].wish, Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap()));
+        let press = Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap());
+        assert_eq!(mirror.charts[0].wish, ChartWish::Artifact(press));
     }
 
     #[test]
@@ -358,7 +375,7 @@ mod tests {
             ("artifactSource", ARTIFACT),
             ("newest", super::selection::NEWEST),
             ("file", super::made::FILE),
-            ("chartFile", super::made::CHART_FILE),
+            ("chartFile", super::charts::CHART_FILE),
             ("blueprints", BLUEPRINTS),
             ("root", ROOT),
             ("extraImageOf", EXTRA_IMAGE),
@@ -368,6 +385,11 @@ mod tests {
             ("destination", DESTINATION),
             ("substitution", SUBSTITUTION),
             ("ignore", IGNORE),
+            ("chartSource", CHART),
+            ("blueprintUse", BLUEPRINT_USE),
+            ("valueSet", VALUE_SET),
+            ("rendering", RENDERING),
+            ("decision", DECISION),
         ] {
             assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
         }

@@ -19,9 +19,11 @@ pub mod policy;
 pub mod policy_table;
 pub mod quote;
 pub mod receipt;
+pub mod rendered;
 pub mod root_record;
 pub mod tuf_state;
 pub mod yaml;
+pub mod yaml_value;
 
 use crate::model::json::{self, JsonError};
 use quote::Reason;

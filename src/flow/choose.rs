@@ -46,7 +46,7 @@ fn list<'f>(found: &'f [Found], source: &dyn Source, context: &Context<'_>) -> R
         .iter()
         .filter_map(|found| match &found.want {
             Want::Tags { repository, .. } => Some(repository),
-            Want::Reference(_) | Want::Made { .. } => None,
+            Want::Reference(_) | Want::Chart(_) | Want::Made { .. } => None,
         })
         .collect();
     let repositories: Vec<&Repository> = repositories.into_iter().collect();

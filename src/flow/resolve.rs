@@ -25,6 +25,8 @@ pub struct Wishes<'a> {
     pub earlier: Option<Lock>,
     /// What of it moves.
     pub update: Update,
+    /// Pins that were made in this run, and that stay.
+    pub pinned: Vec<LockedArtifact>,
 }
 
 /// A lock with what was noticed on the way.
@@ -52,7 +54,7 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -
     let chosen = choose(&wishes.found, source, context)?;
     let single = merge(chosen.into_iter().filter_map(wished).collect())?;
     context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
-    let earlier = Earlier::new(wishes.earlier, wishes.update);
+    let earlier = Earlier::new(wishes.earlier, wishes.update, wishes.pinned);
     let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
     let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
     for result in results {
@@ -66,7 +68,6 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -
         return Err(FlowError::Source(faults));
     }
     refuse_collisions(&artifacts)?;
-    earlier.update.check(&artifacts)?;
     context.tell(Event::Finished { stage: Stage::Resolve });
     let moved = earlier.moved(&artifacts);
     Ok(Resolved { lock: Lock::new(artifacts), moved })
@@ -80,6 +81,8 @@ fn wished((found, tag): (&Found, Option<Tag>)) -> Option<Wish> {
             Some(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) })
         }
         (Want::Tags { repository, .. }, tag) => Some(tag_wish(found, repository, tag?)),
+        // Charts were chosen and looked into before: each is a reference by now.
+        (Want::Chart(_), _) => None,
     }
 }
 
@@ -131,16 +134,21 @@ fn merge(wishes: Vec<Wish>) -> Result<Vec<Wish>, FlowError> {
 struct Earlier {
     artifacts: BTreeMap<ImageRef, LockedArtifact>,
     update: Update,
+    pinned: BTreeMap<ImageRef, LockedArtifact>,
 }
 
 impl Earlier {
-    fn new(lock: Option<Lock>, update: Update) -> Self {
+    fn new(lock: Option<Lock>, update: Update, pinned: Vec<LockedArtifact>) -> Self {
+        let pinned = pinned.into_iter().map(|artifact| (artifact.source.clone(), artifact)).collect();
         let artifacts = lock.map(|lock| lock.artifacts).unwrap_or_default();
-        Self { artifacts: artifacts.into_iter().map(|a| (a.source.clone(), a)).collect(), update }
+        Self { artifacts: artifacts.into_iter().map(|a| (a.source.clone(), a)).collect(), update, pinned }
     }
 
     /// Returns the pin that stays, where one stays.
     fn kept(&self, wish: &Wish) -> Option<&LockedArtifact> {
+        if let Some(pinned) = self.pinned.get(&wish.source) {
+            return Some(pinned);
+        }
         let known = self.artifacts.get(&wish.source)?;
         let moves = self.update.moves(&wish.source, &wish.why);
         let same_rule = match (&wish.platforms, &known.subset) {
@@ -218,6 +226,7 @@ fn locked(
         size: descriptor.size,
         subset,
         made,
+        rendered: Vec::new(),
         destination,
         why: wish.why.clone(),
         notes: notes(wish),

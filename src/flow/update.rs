@@ -6,9 +6,10 @@ use crate::document::lock::LockedArtifact;
 use crate::model::ImageRef;
 
 /// Which pins of an existing lock move.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Update {
     /// None: the lock is only completed.
+    #[default]
     Nothing,
     /// Those that are called so, and everything that came in because of them.
     Named(Vec<String>),

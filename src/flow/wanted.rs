@@ -1,13 +1,15 @@
 //! From what a person named (references, a mirror file, a lock) to a lock.
 
+use super::charts::{ChartPins, ChartReading, Pinning, look_into};
 use super::context::Context;
 use super::error::FlowError;
 use super::resolve::{Resolved, Wishes, resolve};
 use super::signed_paper::read_signed;
 use super::update::Update;
-use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
+use crate::discover::{Discovery, Found, Mapping, PlatformRule, Seen, Want, begin};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
+use crate::model::evidence::FindingClass;
 use crate::model::port::Source;
 use crate::model::{Finding, ImageRef, limits};
 use crate::trust::{LOCK_STATEMENT, PublicKey};
@@ -36,14 +38,19 @@ pub struct Lookup {
     pub findings: Vec<Finding>,
 }
 
+/// What a lock is made with, beside what is wanted.
+#[derive(Default)]
+pub struct Pins {
+    /// Lock of an earlier run.
+    pub earlier: Option<Lock>,
+    /// What of it moves.
+    pub update: Update,
+    /// How charts are looked into.
+    pub charts: ChartReading,
+}
+
 /// Makes or reads the lock of what is wanted.
-pub fn look_up(
-    wanted: &Wanted,
-    earlier: Option<Lock>,
-    update: Update,
-    source: &dyn Source,
-    context: &Context<'_>,
-) -> Result<Lookup, FlowError> {
+pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
     match wanted {
         Wanted::Lock(path) => {
             let lock = Lock::read(&read_paper(path)?, &path.display().to_string())?;
@@ -56,22 +63,85 @@ pub fn look_up(
         }
         Wanted::References(images, platforms) => {
             let found = images.iter().map(|image| typed(image, platforms)).collect();
-            let wishes = Wishes { found, destination: &same_name, earlier, update };
-            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: Vec::new() })
+            let update = pins.update.clone();
+            let (earlier, pinned) = (pins.earlier, Vec::new());
+            let wishes = Wishes { found, destination: &same_name, earlier, update: pins.update, pinned };
+            let resolved = resolve(wishes, source, context)?;
+            update.check(&resolved.lock.artifacts)?;
+            Ok(Lookup { resolved, findings: Vec::new() })
         }
-        Wanted::Mirror(path) => {
-            let place = path.display().to_string();
-            let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
-            let base = path.parent().unwrap_or(Path::new("."));
-            let discovery = discover(&mirror, &place, base)?;
-            let mapping =
-                Mapping::new(&mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
-            let destination = |image: &ImageRef| mapping.destination(image);
-            let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
-            let wishes = Wishes { found, destination: &destination, earlier, update };
-            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: discovery.findings })
-        }
+        Wanted::Mirror(path) => mirrored(path, pins, source, context),
     }
+}
+
+/// What a mirror file wants, with nothing but its charts pinned.
+pub struct Listing {
+    /// What is wanted, by name, with every path that leads to it.
+    pub wanted: Vec<Found>,
+    /// What waits for a decision.
+    pub undecided: Vec<Seen>,
+    /// What was ruled out.
+    pub ruled_out: Vec<Seen>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Says what the mirror file at `path` wants and why; of registries only charts are asked for.
+pub fn list(path: &Path, pins: &Pins, source: &dyn Source, context: &Context<'_>) -> Result<Listing, FlowError> {
+    let mirror = MirrorManifest::read(&read_paper(path)?, &path.display().to_string())?;
+    let (discovery, _) = discovered(&mirror, path, pins, source, context)?;
+    let Discovery { found, findings, undecided, ruled_out } = discovery;
+    let wanted = found.into_iter().map(|found| without_folder(found, path)).collect();
+    Ok(Listing { wanted, undecided, ruled_out, findings })
+}
+
+/// Goes through a mirror file and looks into its charts.
+fn discovered(
+    mirror: &MirrorManifest,
+    path: &Path,
+    pins: &Pins,
+    source: &dyn Source,
+    context: &Context<'_>,
+) -> Result<(Discovery, ChartPins), FlowError> {
+    let place = path.display().to_string();
+    let base = path.parent().unwrap_or(Path::new("."));
+    let mut discovering = begin(mirror, &place, base)?;
+    discovering.check()?;
+    let mapping = mapping(mirror, &place)?;
+    let destination = |image: &ImageRef| mapping.destination(image);
+    let pinning = Pinning { destination: &destination, earlier: pins.earlier.as_ref(), update: &pins.update };
+    let charts = look_into(&mut discovering, &pinning, &pins.charts, source, context)?;
+    Ok((discovering.finish()?, charts))
+}
+
+fn mapping(mirror: &MirrorManifest, place: &str) -> Result<Mapping, FlowError> {
+    Mapping::new(mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))
+}
+
+fn mirrored(path: &Path, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+    let place = path.display().to_string();
+    let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
+    let (mut discovery, charts) = discovered(&mirror, path, &pins, source, context)?;
+    match pins.charts.leave_undecided {
+        true => discovery.findings.extend(discovery.undecided.iter().map(left_out)),
+        false if !discovery.undecided.is_empty() => return Err(FlowError::Undecided(discovery.undecided)),
+        false => {}
+    }
+    let mapping = mapping(&mirror, &place)?;
+    let destination = |image: &ImageRef| mapping.destination(image);
+    let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
+    let (earlier, update, pinned) = (pins.earlier, pins.update.clone(), charts.pinned.clone());
+    let wishes = Wishes { found, destination: &destination, earlier, update, pinned };
+    let mut resolved = resolve(wishes, source, context)?;
+    pins.update.check(&resolved.lock.artifacts)?;
+    charts.record(&mut resolved.lock);
+    Ok(Lookup { resolved, findings: discovery.findings })
+}
+
+fn left_out(seen: &Seen) -> Finding {
+    let what = format!("{:?} may be an image and is left out: {}", seen.sighting.text, seen.sighting.remark);
+    let hint = "decide it in the mirror file: decisions";
+    Finding::warning(FindingClass::Config, seen.sighting.spot.to_string(), what).with_hint(hint)
 }
 
 /// Names the mirror file without its folder: a lock says the same wherever it was made.

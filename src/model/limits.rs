@@ -71,7 +71,6 @@ pub const VOLUMES: u32 = 10_000;
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.
 pub const HEAD_BYTES: u64 = 8 << 20;
-<<<<<<< HEAD
 /// Countersignatures of one bundle.
 pub const COUNTERSIGNATURES: usize = 16;
 /// Statement of one countersignature, in bytes.
@@ -90,8 +89,10 @@ pub const PREDICATE_BYTES: usize = 16 << 20;
 pub const CHART_ENTRIES: usize = 20_000;
 /// One file of a chart, in bytes, as Helm has it.
 pub const CHART_FILE_BYTES: u64 = 5 << 20;
-/// All files of one chart archive, in bytes, as Helm has it.
+/// What is unpacked of a chart archive in search of its `Chart.yaml`, in bytes; Helm itself unpacks no more than this.
 pub const CHART_BYTES: u64 = 100 << 20;
+/// Archive of a chart, compressed, in bytes.
+pub const CHART_ARCHIVE_BYTES: u64 = 32 << 20;
 /// Folders within folders of a chart.
 pub const CHART_DEPTH: usize = 32;
 /// Charts within charts.
@@ -102,13 +103,9 @@ pub const RENDER_BYTES: usize = 128 << 20;
 pub const RENDER_STEPS: u64 = 10_000_000;
 /// Named templates within named templates, and `tpl` within `tpl`.
 pub const RENDER_DEPTH: usize = 100;
-=======
 /// `Chart.yaml` of a chart archive, in bytes.
 pub const CHART_YAML_BYTES: u64 = 1 << 20;
-/// What is unpacked of a chart archive in search of its `Chart.yaml`, in bytes; Helm itself unpacks no more than this.
-pub const CHART_BYTES: u64 = 100 << 20;
 /// File that is read whole when it is pinned; of a larger one the server's word on its size is taken, in bytes.
 pub const FILE_PROBE_BYTES: u64 = 64 << 20;
 /// Tags of one repository whose date is looked up.
 pub const DATED_TAGS: usize = 500;
->>>>>>> h/lock

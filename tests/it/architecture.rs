@@ -36,7 +36,7 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
     ("bytes", &["registry/", "serve/"]),
-    ("base64", &["registry/", "trust/", "serve/auth.rs", "document/policy/import/containers.rs"]),
+    ("base64", &["registry/", "trust/", "serve/auth.rs", "document/policy/import/containers.rs", "discover/kube/inside.rs"]),
     ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/", "chart/program.rs"]),
     ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs", "cli/prompt.rs"]),
     ("tokio", &["registry/", "serve/"]),

@@ -61,10 +61,14 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("CONSTRAINTS", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
     ("PREDICATE_BYTES", "src/trust/statement.rs", "a_predicate_is_looked_into_up_to_the_limit"),
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
-<<<<<<< HEAD
     ("COUNTERSIGNATURES", "src/bundle/countersign.rs", "more_than_the_limit_and_those_of_another_bundle_are_refused"),
     ("COUNTERSIGNATURE_BYTES", "src/bundle/countersign.rs", "sizes_end_at_their_limits"),
     ("COUNTERSIGNED_REPORT_BYTES", "src/bundle/countersign.rs", "sizes_end_at_their_limits"),
+    ("CHART_YAML_BYTES", "src/document/chart_yaml.rs", "a_chart_yaml_is_read_up_to_the_limit_and_not_a_byte_further"),
+    ("CHART_BYTES", "src/document/chart_yaml.rs", "an_archive_is_unpacked_up_to_the_limit_and_no_further"),
+    ("CHART_ARCHIVE_BYTES", "src/flow/charts/read.rs", "an_archive_is_read_up_to_the_limit_and_checked"),
+    ("DATED_TAGS", "tests/it/selection.rs", "dates_are_looked_up_for_so_many_tags_and_no_more"),
+    ("FILE_PROBE_BYTES", "tests/it/made.rs", "a_large_file_is_pinned_by_its_stated_size_and_refused_without_one"),
     ("CHART_ENTRIES", "tests/it/chart_limits.rs", "entries_of_an_archive_are_counted"),
     ("CHART_FILE_BYTES", "tests/it/chart_limits.rs", "a_file_of_a_chart_is_read_up_to_the_limit"),
     ("CHART_BYTES", "tests/it/chart_limits.rs", "files_of_a_chart_and_of_those_below_it_are_measured_together"),
@@ -73,12 +77,6 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("RENDER_BYTES", "tests/it/chart_limits.rs", "what_a_template_makes_is_measured"),
     ("RENDER_STEPS", "tests/it/chart_limits.rs", "what_a_template_does_is_counted"),
     ("RENDER_DEPTH", "tests/it/chart_limits.rs", "templates_within_templates_end_at_the_limit"),
-=======
-    ("CHART_YAML_BYTES", "src/document/chart_yaml.rs", "a_chart_yaml_is_read_up_to_the_limit_and_not_a_byte_further"),
-    ("CHART_BYTES", "src/document/chart_yaml.rs", "an_archive_is_unpacked_up_to_the_limit_and_no_further"),
-    ("DATED_TAGS", "tests/it/selection.rs", "dates_are_looked_up_for_so_many_tags_and_no_more"),
-    ("FILE_PROBE_BYTES", "tests/it/made.rs", "a_large_file_is_pinned_by_its_stated_size_and_refused_without_one"),
->>>>>>> h/lock
 ];
 
 fn text(path: &str) -> String {

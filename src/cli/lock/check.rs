@@ -5,8 +5,9 @@ use crate::cli::environment::Environment;
 use crate::cli::error::{CliError, DONE, PARTLY, REFUSED, SOURCE};
 use crate::cli::human;
 use crate::cli::output::{Form, Output};
+use crate::cli::rendering::Rendering;
 use crate::document::lock::Lock;
-use crate::flow::{Context, DriftKind, Drifted, Remembering, Update, Wanted, drift_against, look_for_drift, look_up};
+use crate::flow::{Context, DriftKind, Drifted, Pins, Remembering, Wanted, drift_against, look_for_drift, look_up};
 use std::path::PathBuf;
 
 /// Say what moved since a lock was written: tags, artifacts that are gone, signatures that came or went
@@ -26,6 +27,8 @@ pub struct Arguments {
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
     #[command(flatten)]
+    rendering: Rendering,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -38,7 +41,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let mut drifted = look_for_drift(&lock, &source, &context)?;
     if let Some(file) = arguments.file {
-        let lookup = look_up(&Wanted::Mirror(file), Some(lock.clone()), Update::Nothing, &source, &context)?;
+        let charts = arguments.rendering.reading(environment)?;
+        let pins = Pins { earlier: Some(lock.clone()), charts, ..Pins::default() };
+        let lookup = look_up(&Wanted::Mirror(file), pins, &source, &context)?;
         drifted.drift.extend(drift_against(&lock, &lookup.resolved.lock));
     }
     match arguments.output {

@@ -22,7 +22,6 @@ use crate::document::yaml::Node;
 use crate::model::{Digest, FileUrl, ImageRef, MediaType};
 
 pub(super) const FILE: &[&str] = &["file", "sha256", "type", "layerType", "name"];
-pub(super) const CHART_FILE: &[&str] = &["file", "sha256", "name"];
 
 /// Returns whether an entry is about a file.
 pub(super) fn is_file(node: &Node) -> bool {
@@ -40,11 +39,10 @@ pub(super) fn file(clerk: &Clerk<'_>, node: &Node) -> Option<Source> {
     Some(entry(node, named?, MadeWish { form, url, digest: Some(digest) }))
 }
 
-/// Reads a chart archive that becomes a chart in a registry.
-pub(super) fn chart(clerk: &Clerk<'_>, node: &Node) -> Option<Source> {
-    let form = clerk.form(node, CHART_FILE)?;
-    let (url, digest) = content(clerk, &form)?;
-    let named = name(clerk, node, &form, || derived_chart(&url));
+/// Reads a chart archive that becomes a chart in a registry; the form may have other fields too.
+pub(super) fn chart_fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<Source> {
+    let (url, digest) = content(clerk, form)?;
+    let named = name(clerk, node, form, || derived_chart(&url));
     Some(entry(node, named?, MadeWish { form: MadeForm::Chart, url, digest: Some(digest) }))
 }
 
@@ -155,7 +153,7 @@ fn lawful(part: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::mirror::MirrorManifest;
+    use crate::document::mirror::{ChartWish, MirrorManifest};
     use proptest::prelude::*;
 
     const SHA: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
@@ -204,8 +202,12 @@ mod tests {
         let wishes: Vec<(&ImageRef, &MadeWish)> = mirror
             .artifacts
             .iter()
-            .chain(&mirror.charts)
-            .filter_map(|source| match &source.wish {
+            .map(|source| &source.wish)
+            .chain(mirror.charts.iter().filter_map(|source| match &source.wish {
+                ChartWish::Artifact(wish) => Some(wish),
+                _ => None,
+            }))
+            .filter_map(|wish| match wish {
                 Wish::Made { source, made } => Some((source, made)),
                 _ => None,
             })
