@@ -3,7 +3,7 @@
 //! Zeros part the files: timestamp, snapshot, targets, the target, a second root.
 #![no_main]
 
-use airlift::model::port::FileSource;
+use airlift::model::port::FileTree;
 use airlift::model::{Fault, FaultKind};
 use airlift::trust::{TRUSTED_ROOT, TufRequest, TufState, fetch_by_tuf};
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ const SIGNED: &[u8] = b"{\"root\": 1}";
 
 struct Mirror(Vec<Vec<u8>>);
 
-impl FileSource for Mirror {
+impl FileTree for Mirror {
     fn place(&self) -> String {
         "fuzz".to_owned()
     }

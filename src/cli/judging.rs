@@ -2,8 +2,8 @@
 
 use super::clock;
 use super::error::CliError;
-use crate::document::countersignature::PolicyReference;
 use super::policy_files::Beside;
+use crate::document::countersignature::PolicyReference;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
 use crate::flow::{FlowError, read_paper};
 use crate::model::Digest;

@@ -22,6 +22,15 @@ pub struct Signing {
 }
 
 impl Signing {
+    /// Returns the key of what one person signs, where one was named.
+    pub fn only_key(&self, environment: &Environment) -> Result<Option<SigningKey>, CliError> {
+        let mut keys = self.keys(environment)?;
+        match keys.len() {
+            0 | 1 => Ok(keys.pop()),
+            _ => Err(CliError::usage("one person signs this: name one --sign-key")),
+        }
+    }
+
     /// Returns the keys, open; none where none was named.
     pub fn keys(&self, environment: &Environment) -> Result<Vec<SigningKey>, CliError> {
         let password = given_password(self.sign_key_password_file.as_deref(), environment)?;

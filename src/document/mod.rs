@@ -4,8 +4,8 @@
 //! bundle and the receipt, as canonical JSON. Every paper opens with `apiVersion` and `kind`. A paper of a
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
-pub mod countersignature;
 pub mod chart_yaml;
+pub mod countersignature;
 pub mod date;
 pub mod evidence;
 pub mod form;

@@ -4,8 +4,8 @@
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
 mod attachments;
-mod bill;
 mod beside;
+mod bill;
 mod charts;
 mod checked;
 mod choose;

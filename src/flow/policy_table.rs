@@ -2,15 +2,15 @@
 
 use super::context::Context;
 use super::error::FlowError;
-use super::opened::{Authors, open};
+use super::opened::open;
 use super::policy_check::{Checked, CheckedArtifact, check_bundle, check_policy, judge_nothing};
-use super::resolve::Update;
+use super::update::Update;
 use super::wanted::{Wanted, look_up};
 use crate::bundle::{Input, find_volumes};
 use crate::discover::PlatformRule;
 use crate::document::policy_table::{Case, Expected, Material, PolicyTable};
 use crate::store::LayoutFolder;
-use crate::trust::Judge;
+use crate::trust::{Authors, Judge};
 use serde::Serialize;
 use std::path::Path;
 
@@ -52,7 +52,7 @@ fn decided(case: &Case, judge: &Judge, base: &Path, context: &Context<'_>) -> Re
         Material::Layout(folder) => in_a_layout(case, &base.join(folder), judge, context)?,
         Material::Bundle(bundle) => {
             let volumes = find_volumes(&[base.join(bundle)])?;
-            let opened = open(Input::Files(volumes), &Authors { keys: Vec::new(), allow_unsigned: true })?;
+            let opened = open(Input::Files(volumes), &Authors::anyone())?;
             check_bundle(&opened.shipment, judge)
         }
     };

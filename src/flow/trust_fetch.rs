@@ -6,7 +6,7 @@ use super::trust_accept::{AcceptRequest, Accepted, accept};
 use super::wanted::read_paper;
 use crate::document::root_record::RootOrigin;
 use crate::document::tuf_state::TufStatePaper;
-use crate::model::port::FileSource;
+use crate::model::port::FileTree;
 use crate::trust::{RootText, TufRequest, TufState, fetch_by_tuf};
 use std::io::ErrorKind;
 use std::path::Path;
@@ -33,7 +33,7 @@ pub struct FetchRequest<'a> {
 }
 
 /// Fetches. What was verified is remembered before anything else, so that no later mirror may show less.
-pub fn fetch(request: FetchRequest<'_>, source: Arc<dyn FileSource>) -> Result<Accepted, FlowError> {
+pub fn fetch(request: FetchRequest<'_>, source: Arc<dyn FileTree>) -> Result<Accepted, FlowError> {
     let state = read_state(request.state)?;
     let mirror = source.place();
     let FetchRequest { initial_root, target, now, .. } = request;

@@ -124,8 +124,8 @@ pub trait Projects: Send + Sync {
     fn may_push(&self, at: &Repository) -> Result<(), Fault>;
 }
 
-/// Gives whole files by their path below one place: a mirror of trusted metadata.
-pub trait FileSource: Send + Sync {
+/// Gives whole small files by their path below one place: a mirror of trusted metadata.
+pub trait FileTree: Send + Sync {
     /// Names the place for a person: an address without credentials, or a folder.
     fn place(&self) -> String;
     /// Returns the file at `path`, parts of which are separated by `/`; `None` where the other side says that it is

@@ -7,7 +7,7 @@ use super::exchange::{Call, Failure, Host, Reply, Scope, failed};
 use super::guard;
 use super::http::Verb;
 use crate::model::fault::{Fault, FaultKind, printable};
-use crate::model::port::FileSource;
+use crate::model::port::FileTree;
 use std::sync::Arc;
 use url::Url;
 
@@ -64,7 +64,7 @@ impl WebFiles {
     }
 }
 
-impl FileSource for WebFiles {
+impl FileTree for WebFiles {
     fn place(&self) -> String {
         guard::place(&self.base)
     }

@@ -1,7 +1,7 @@
 //! Files below a folder: a mirror that came on a disk.
 
 use crate::model::fault::{Fault, FaultKind};
-use crate::model::port::FileSource;
+use crate::model::port::FileTree;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -18,7 +18,7 @@ impl FolderFiles {
     }
 }
 
-impl FileSource for FolderFiles {
+impl FileTree for FolderFiles {
     fn place(&self) -> String {
         self.folder.display().to_string()
     }

@@ -2,7 +2,7 @@
 
 use super::sigstore::{Key, rfc3339};
 use crate::model::digest::hex;
-use crate::model::port::FileSource;
+use crate::model::port::FileTree;
 use crate::model::{Digest, Fault};
 use serde_json::{Value, json};
 use sigstore_tuf::canonical_json::to_canonical_bytes;
@@ -119,7 +119,7 @@ impl TufRepository {
 /// Files in memory as a place that they are read from.
 pub struct FilesInMemory(pub BTreeMap<String, Vec<u8>>);
 
-impl FileSource for FilesInMemory {
+impl FileTree for FilesInMemory {
     fn place(&self) -> String {
         "memory".to_owned()
     }

@@ -3,11 +3,11 @@
 //!
 //! The order is the framework's: every root up to the newest, each signed under the one before and under itself; then
 //! timestamp, snapshot and targets, each within its time and none older than what was seen before; then the target by
-//! length and digest. The mirror is a [`FileSource`]: it may be hostile, slow or out of date, but not believed.
+//! length and digest. The mirror is a [`FileTree`]: it may be hostile, slow or out of date, but not believed.
 
 use super::time::{self, Timestamp};
 use crate::model::fault::printable;
-use crate::model::port::FileSource;
+use crate::model::port::FileTree;
 use crate::model::{Fault, FaultKind, json};
 use sigstore_tuf::transport::FetchFuture;
 use sigstore_tuf::{Error, MetadataStore, Repository, Root, Updater, UpdaterConfig};
@@ -137,7 +137,7 @@ impl TufError {
 }
 
 /// Fetches a target from `source` and verifies it.
-pub fn fetch_by_tuf(request: TufRequest, source: Arc<dyn FileSource>) -> Result<TufFetched, TufError> {
+pub fn fetch_by_tuf(request: TufRequest, source: Arc<dyn FileTree>) -> Result<TufFetched, TufError> {
     let now = Timestamp::from_second(request.now).unwrap_or(Timestamp::MAX);
     let initial = |why: String| TufError::Initial(printable(&why));
     json::check(&request.initial_root).map_err(|error| initial(error.to_string()))?;
@@ -184,12 +184,12 @@ fn at_once<T>(future: impl Future<Output = Result<T, Error>>) -> Result<T, Error
 /// The mirror as the crate asks for it. What went wrong there is kept as it was told.
 #[derive(Clone)]
 struct Mirror {
-    source: Arc<dyn FileSource>,
+    source: Arc<dyn FileTree>,
     fault: Arc<Mutex<Option<Fault>>>,
 }
 
 impl Mirror {
-    fn of(source: Arc<dyn FileSource>) -> Self {
+    fn of(source: Arc<dyn FileTree>) -> Self {
         Self { source, fault: Arc::default() }
     }
 

@@ -1,6 +1,6 @@
 //! Fetching roots by TUF: what an honest mirror shows, and everything that a hostile one may try.
 
-use airlift::model::{Fault, FaultKind, port::FileSource};
+use airlift::model::{Fault, FaultKind, port::FileTree};
 use airlift::testkit::sigstore::Key;
 use airlift::testkit::tuf::{FilesInMemory, TufRepository, sign};
 use airlift::trust::{TRUSTED_ROOT, TufError, TufFetched, TufRequest, TufState, fetch_by_tuf};
@@ -201,7 +201,7 @@ fn a_root_that_renews_itself_for_ever_is_not_followed_for_ever() {
 /// A mirror that cannot be reached.
 struct Away;
 
-impl FileSource for Away {
+impl FileTree for Away {
     fn place(&self) -> String {
         "away".into()
     }

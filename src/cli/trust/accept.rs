@@ -3,8 +3,9 @@
 use super::super::clock;
 use super::super::environment::Environment;
 use super::super::error::{CliError, DONE};
-use super::super::judging::{signing_key, text};
+use super::super::judging::text;
 use super::super::output::{Form, Output};
+use super::super::signing::Signing;
 use super::{name_of, read_root, words};
 use crate::document::root_record::RootOrigin;
 use crate::flow::{AcceptRequest, CarriedRecord, accept_root};
@@ -32,9 +33,8 @@ pub struct Arguments {
     /// Take it although keys are gone, or ended ones in force again
     #[arg(long)]
     allow_losses: bool,
-    /// Private key (PEM) that signs the new record
-    #[arg(long, value_name = "KEY")]
-    sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
@@ -47,7 +47,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
             .map_err(|error| CliError::usage(format!("{}: {error}", path.display())))
     };
     let signers = arguments.signed_by.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    let key = arguments.sign_key.as_deref().map(|path| signing_key(path, environment)).transpose()?;
+    let key = arguments.signing.only_key(environment)?;
     let now = clock::now();
     let accepted = accept_root(&AcceptRequest {
         name: &arguments.name.unwrap_or_else(|| name_of(&arguments.into)),

@@ -1,7 +1,8 @@
 //! `airlift trust export`
 
+use super::super::authoring::Authoring;
 use super::super::error::{CliError, DONE};
-use super::super::judging::{Authoring, medium};
+use super::super::judging::{Judging, medium};
 use super::super::output::Output;
 use super::Known;
 use crate::bundle::Input;
@@ -25,6 +26,8 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME", conflicts_with = "embedded")]
     name: Option<String>,
     #[command(flatten)]
+    judging: Judging,
+    #[command(flatten)]
     authoring: Authoring,
     /// File to write
     #[arg(short, long, value_name = "FILE")]
@@ -40,7 +43,7 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<u8, CliError> {
                 Medium::Files(files) => Input::Files(files),
                 Medium::Stream(stream) => Input::Stream(stream),
             };
-            let opened = open_bundle(input, &arguments.authoring.authors()?)?;
+            let opened = open_bundle(input, &arguments.authoring.authors(&arguments.judging)?)?;
             output.note(&opened.authenticity);
             carried_root(&opened, arguments.name.as_deref())?
         }

@@ -4,11 +4,11 @@ use super::super::clock;
 use super::super::connect::Connecting;
 use super::super::environment::Environment;
 use super::super::error::{CliError, DONE};
-use super::super::judging::signing_key;
 use super::super::output::{Form, Output};
+use super::super::signing::Signing;
 use super::{Known, name_of, words};
 use crate::flow::{FetchRequest, fetch_root, read_paper};
-use crate::model::port::FileSource;
+use crate::model::port::FileTree;
 use crate::store::FolderFiles;
 use crate::trust::TRUSTED_ROOT;
 use std::path::PathBuf;
@@ -41,9 +41,8 @@ pub struct Arguments {
     /// Take the root although keys are gone, or ended ones in force again
     #[arg(long)]
     allow_losses: bool,
-    /// Private key (PEM) that signs the record
-    #[arg(long, value_name = "KEY")]
-    sign_key: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
     #[command(flatten)]
     connecting: Connecting,
     /// Form of the result
@@ -53,7 +52,7 @@ pub struct Arguments {
 
 /// Fetches.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
-    let key = arguments.sign_key.as_deref().map(|path| signing_key(path, environment)).transpose()?;
+    let key = arguments.signing.only_key(environment)?;
     let named = || arguments.instance.map_or_else(|| name_of(&arguments.into), |i| i.instance().name().to_owned());
     let name = arguments.name.clone().unwrap_or_else(named);
     let beside = || PathBuf::from(format!("{}.tuf", arguments.into.display()));
@@ -76,7 +75,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     Ok(DONE)
 }
 
-fn source(arguments: &Arguments, environment: &Environment) -> Result<Arc<dyn FileSource>, CliError> {
+fn source(arguments: &Arguments, environment: &Environment) -> Result<Arc<dyn FileTree>, CliError> {
     let mirror = match (&arguments.mirror, arguments.instance) {
         (Some(mirror), _) => mirror.as_str(),
         (None, Some(known)) => known.instance().mirror(),
