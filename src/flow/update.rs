@@ -48,7 +48,9 @@ fn is_called(name: &str, source: &ImageRef, why: &[Vec<String>]) -> bool {
         let texts = [source.repository.to_string(), tagged];
         return name.parse::<Pattern>().is_ok_and(|pattern| texts.iter().any(|text| pattern.fits(text)));
     }
-    source.to_string().contains(name) || why.iter().flatten().any(|step| has_word(step, name))
+    // A path begins with the entry of the mirror file, which names nothing.
+    source.to_string().contains(name)
+        || why.iter().flat_map(|path| path.iter().skip(1)).any(|step| has_word(step, name))
 }
 
 /// Returns whether `name` stands in `text` with nothing beside it that could belong to a longer name.
@@ -79,6 +81,7 @@ mod tests {
         assert!(called("bp-kiosk", "h.example/x:1", &why) && called("bp-ink", "h.example/x:1", &why));
         assert!(!called("bp-ki", "h.example/x:1", &why) && !called("kiosk", "h.example/x:1", &why), "whole names only");
         assert!(!called("h.example/*", "h.example/press/ink:1", &[]));
+        assert!(!called("mirror", "h.example/x:1", &why), "the mirror file leads to everything");
     }
 
     #[test]
