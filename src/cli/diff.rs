@@ -88,7 +88,7 @@ fn holding(name: &str) -> Result<Holding, CliError> {
             Medium::Files(files) => Input::Files(files),
             Medium::Stream(stream) => Input::Stream(stream),
         };
-        return Ok(Holding::of_bundle(&open_bundle(input, &Authors { keys: Vec::new(), allow_unsigned: true })?));
+        return Ok(Holding::of_bundle(&open_bundle(input, &Authors::anyone())?));
     }
     let bytes = read_paper(path)?;
     let kind = json::parse::<Envelope>(&bytes).map(|envelope| envelope.kind).unwrap_or_default();

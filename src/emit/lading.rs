@@ -329,6 +329,10 @@ fn signer(signer: &Signer) -> Markup {
             let named = [code(identity), text(format!("\nvouched for by {issuer}"))];
             Markup::all(named.into_iter().chain(claims))
         }
+        Signer::X509 { subject, issuer, sha256, scheme } => {
+            let issued = text(format!("\nissued by {issuer}\n{scheme}\n"));
+            Markup::all([code(subject), issued, code(sha256)])
+        }
     }
 }
 
@@ -342,6 +346,7 @@ fn time(time: &VerifiedTime) -> String {
     let by = match time.by {
         TimeSource::Log => "transparency log",
         TimeSource::TimestampAuthority => "timestamp authority",
+        TimeSource::SigningAuthority => "signing authority",
     };
     format!("{}, by a {by}", time.at)
 }

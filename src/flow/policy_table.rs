@@ -4,8 +4,7 @@ use super::context::Context;
 use super::error::FlowError;
 use super::opened::open;
 use super::policy_check::{Checked, CheckedArtifact, check_bundle, check_policy, judge_nothing};
-use super::update::Update;
-use super::wanted::{Wanted, look_up};
+use super::wanted::{Pins, Wanted, look_up};
 use crate::bundle::{Input, find_volumes};
 use crate::discover::PlatformRule;
 use crate::document::policy_table::{Case, Expected, Material, PolicyTable};
@@ -67,7 +66,7 @@ fn in_a_layout(case: &Case, folder: &Path, judge: &Judge, context: &Context<'_>)
     std::fs::metadata(folder).map_err(|error| FlowError::file(folder, "is not there", error))?;
     let layout = LayoutFolder::open(folder).map_err(|error| FlowError::Usage(error.to_string()))?;
     let wanted = Wanted::References(vec![case.reference.clone()], PlatformRule::All);
-    let found = look_up(&wanted, None, Update::Nothing, &layout, context)?;
+    let found = look_up(&wanted, Pins::default(), &layout, context)?;
     check_policy(&found.resolved.lock, &layout, judge, context)
 }
 

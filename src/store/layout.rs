@@ -6,10 +6,12 @@
 
 use super::put::{PutError, put};
 use crate::model::port::{
-    BlobSink, BlobSource, ImageSink, ImageSource, ManifestBytes, PlaceState, ProjectState, Projects,
+    BlobSink, BlobSource, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState, ProjectState,
+    Projects,
 };
 use crate::model::{
-    Content, Descriptor, Digest, Fault, FaultKind, ImageDocument, MediaType, Reference, Repository, Tag, json, limits,
+    Content, Descriptor, Digest, Fault, FaultKind, FileUrl, ImageDocument, MediaType, Reference, Repository, Tag, json,
+    limits,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -252,6 +254,12 @@ impl BlobSource for LayoutFolder {
         })?;
         file.seek(SeekFrom::Start(from)).map_err(|error| Fault::local(&place, "cannot be read", error))?;
         Ok(Box::new(file))
+    }
+}
+
+impl FileSource for LayoutFolder {
+    fn file(&self, url: &FileUrl, _: Option<u64>, _: u64) -> Result<OpenFile, Fault> {
+        Err(self.fault(FaultKind::Missing, format!("a layout holds no files by their address, and so not {url}")))
     }
 }
 

@@ -9,7 +9,7 @@ use crate::cli::human;
 use crate::cli::judging::{Judging, medium};
 use crate::cli::output::{Form, Output};
 use crate::cli::wanting::Wanting;
-use crate::flow::{Authors, Checked, Context, Medium, Update, check_bundle, check_policy, look_up, open_bundle};
+use crate::flow::{Authors, Checked, Context, Medium, Pins, check_bundle, check_policy, look_up, open_bundle};
 use crate::registry::Remote;
 use crate::trust::Judge;
 use std::path::PathBuf;
@@ -67,7 +67,7 @@ fn at_the_source(
     let progress = output.progress();
     let threads = arguments.connecting.concurrency();
     let context = Context { events: &progress, threads, stop: &environment.stop };
-    let found = look_up(&wanted, None, Update::Nothing, &source, &context)?;
+    let found = look_up(&wanted, Pins::default(), &source, &context)?;
     output.findings(&found.findings);
     Ok(check_policy(&found.resolved.lock, &source, judge, &context)?)
 }

@@ -129,7 +129,7 @@ fn meaning(place: &str, why: &str) -> PaperError {
 }
 
 fn syntax(place: &str, node: &Node, why: String) -> PaperError {
-    PaperError::Syntax { place: place.to_owned(), line: node.line, column: node.column, why }
+    PaperError::Syntax { place: place.to_owned(), line: node.line, column: node.column, why: why.into() }
 }
 
 /// What all importers share: the notes, and the keys and roots that rules name.
