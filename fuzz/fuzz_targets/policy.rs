@@ -8,5 +8,5 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     let Ok(policy) = Policy::parse(text, "fuzz") else { return };
     assert_eq!(policy.to_text(), text);
-    let _ = Judge::new(&policy, &mut |file| Ok(file.as_bytes().to_vec()), 1_700_000_000);
+    let _ = Judge::new(&policy, &mut |file: &str| Ok(file.as_bytes().to_vec()), 1_700_000_000);
 });

@@ -1,4 +1,5 @@
 # Cases with `airlift serve`; sourced by real-parts.sh, after the bundles are packed.
+# shellcheck shell=bash disable=SC2154
 
 # serving ARGUMENT...: starts the registry and sets $served to its address once it answers.
 serving() {

@@ -878,9 +878,9 @@ fn what_is_not_judged_is_unknown_with_its_type_and_counts_for_nothing() {
         annotations: Default::default(),
     };
     let refers = || json!({"subject": subject().bare()});
-    let notation = kit::manifest(refers(), MediaType::NOTATION_SIGNATURE, &[foreign("application/jose+json", b"{}")]);
+    let notation = kit::manifest(refers(), MediaType::NOTATION_SIGNATURE, &[foreign("application/x-later", b"{}")]);
     let judgement = bench.judgement(&[notation]);
-    refused("notation", &judgement, "notation signatures are not judged by this version");
+    refused("notation", &judgement, "an envelope of type application/x-later is not known here");
     assert_eq!((judgement.evidence[0].kind, judgement.evidence[0].verdict), (EvidenceKind::Notation, Verdict::Unknown));
     let sbom = kit::tagged(&subject().digest, "sbom", &[foreign("text/spdx+json", b"{}")]);
     let judgement = bench.judgement(&[sbom]);
