@@ -488,5 +488,7 @@ run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images
 
 # shellcheck source=scripts/real/notation.sh
 source "$repository/scripts/real/notation.sh"
+# shellcheck source=scripts/real/policy.sh
+source "$repository/scripts/real/policy.sh"
 
 closing_line

@@ -70,8 +70,9 @@ impl Desk<'_> {
     fn threshold(&self, form: &Form<'_>, depth: usize) -> Option<Consent> {
         let (number, of) = (form.get("threshold")?, form.get("of")?);
         let members = self.members(of, depth)?;
-        for (member, node) in members.iter().zip(of.items()).filter(|(member, _)| !is_choice(member)) {
-            let _ = member;
+        // Members that could not be read are noted already, and then nodes and members no longer go together.
+        let whole = members.len() == of.items().len();
+        for (_, node) in members.iter().zip(of.items()).filter(|(member, _)| whole && !is_choice(member)) {
             self.clerk.note(node, "a threshold counts signers: its list has signers and anyOf groups of signers");
         }
         match self.clerk.text(number)?.parse::<usize>() {
