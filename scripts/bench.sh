@@ -1,8 +1,14 @@
 #!/usr/bin/env bash
 # The benchmark: airlift beside skopeo, crane and oras on the same work, in the same run, turn by turn.
 # Builds the release binary and hands over to bench.py; `scripts/bench.sh --help` lists the options.
+#
+#   scripts/bench.sh judge   prints instead what judging a thousand artifacts under a policy costs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+if [[ ${1:-} == judge ]]; then
+  cargo test --locked --release --test it policy::a_thousand_artifacts -- --nocapture 2>&1 | grep -E '^judged|^test result'
+  exit
+fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
 exec python3 scripts/bench.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"

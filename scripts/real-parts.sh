@@ -498,5 +498,7 @@ run_case 'a lock is checked against the world' a_lock_is_checked_against_the_wor
 seals_cases
 # shellcheck source=scripts/real/notation.sh
 source "$repository/scripts/real/notation.sh"
+# shellcheck source=scripts/real/policy.sh
+source "$repository/scripts/real/policy.sh"
 
 closing_line

@@ -401,6 +401,7 @@ rules:
             ("threshold: 2", "anyOf: []", "expected one of"),
             ("authority: team", "authority: teams", "not in authorities"),
             ("        - anyOf:", "        - allOf:", "a threshold counts signers"),
+            ("  team:\n", "  team:\n    allOf:\n    - key: release\n  other:\n", "a threshold counts signers"),
             ("equals: x", "equals: x, exists: true", "exactly one test"),
             ("field: buildDefinition.buildType", "field: a..b", "no path"),
             ("type: vulnerabilities", "type: spdx", "is about attestations of type vulnerabilities"),

@@ -77,6 +77,16 @@ impl Ask {
         }
     }
 
+    /// Returns what satisfies it by itself: a threshold counts signers, and a group of several is none.
+    fn choices<'h>(&self, holders: &'h Holders) -> Vec<&'h Holding> {
+        match self {
+            Self::Signer(at) => holders.get(at).into_iter().flatten().collect(),
+            Self::Named(_, ask) => ask.choices(holders),
+            Self::Any(of) => of.iter().flat_map(|ask| ask.choices(holders)).collect(),
+            Self::All(_) | Self::Threshold(..) => Vec::new(),
+        }
+    }
+
     /// Names it for a person; `name` names a signer.
     pub(super) fn words(&self, name: &dyn Fn(usize) -> String) -> String {
         let joined = |of: &[Self], with: &str| of.iter().map(|ask| ask.part(name)).collect::<Vec<_>>().join(with);
@@ -112,10 +122,7 @@ fn all(of: &[Ask], holders: &Holders, name: &dyn Fn(usize) -> String) -> Answer 
 /// Gives each entry of the list a signer of its own, as many as can be: augmenting paths over a list of at most
 /// a few dozen.
 fn threshold(need: usize, of: &[Ask], holders: &Holders, name: &dyn Fn(usize) -> String) -> Answer {
-    let options: Vec<Vec<&Holding>> = of
-        .iter()
-        .map(|ask| ask.signers().iter().flat_map(|at| holders.get(at).into_iter().flatten()).collect())
-        .collect();
+    let options: Vec<Vec<&Holding>> = of.iter().map(|ask| ask.choices(holders)).collect();
     let mut taken: BTreeMap<&str, (usize, &Holding)> = BTreeMap::new();
     for entry in 0..options.len() {
         give(entry, &options, &mut taken, &mut Vec::new());
@@ -190,6 +197,9 @@ mod tests {
         assert!(met(&two, &[(0, &["a"]), (1, &["a", "b"])]));
         assert!(met(&Ask::Threshold(3, signers(&[0, 1, 2])), &[(0, &["a", "b"]), (1, &["a"]), (2, &["b", "c"])]));
         assert!(met(&Ask::Threshold(2, vec![Ask::Any(signers(&[0, 1])), Ask::Signer(2)]), &[(1, &["a"]), (2, &["b"])]));
+        // One of a group of which all are needed does not stand for the group.
+        let group = Ask::Named("both".into(), Box::new(Ask::All(signers(&[0, 1]))));
+        assert!(!met(&Ask::Threshold(2, vec![group, Ask::Signer(2)]), &[(0, &["a"]), (2, &["b"])]));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::consent::{Answer, Ask, Holders};
 use super::explain::DemandStep;
 use super::judged::{self, Judged};
+use super::outcome::Refusal;
 use super::rules::Wants;
 use crate::document::evidence::ExemptionUsed;
 
@@ -34,19 +35,19 @@ impl Decision {
 
 /// Decides whether what was found is what the rule wants. Every demand is looked at, also after one is not met.
 pub(super) fn decide(wants: &Wants, judged: &[Judged]) -> Decision {
-    let mut steps = Vec::new();
+    let mut asked: Vec<(&Ask, DemandStep)> = Vec::new();
     if let Some(ask) = &wants.signatures {
-        steps.push(step(wants, ask, "signature".to_owned(), &judged::signing(judged)));
+        asked.push((ask, step(wants, ask, "signature".to_owned(), &judged::signing(judged))));
     }
     for (number, wanted) in wants.attestations.iter().enumerate() {
         let what = format!("attestation of type {}", wanted.demand.types);
-        steps.push(step(wants, &wanted.by, what, &judged::attesting(judged, number)));
+        asked.push((&wanted.by, step(wants, &wanted.by, what, &judged::attesting(judged, number))));
     }
-    let decision = match steps.iter().find(|step| !step.met) {
-        Some(missing) => why_missing(missing, judged),
-        None => Decision::accept(steps.iter().map(|step| step.why.as_str()).collect::<Vec<_>>().join("; ")),
+    let decision = match asked.iter().find(|(_, step)| !step.met) {
+        Some((ask, missing)) => why_missing(ask, missing, judged),
+        None => Decision::accept(asked.iter().map(|(_, step)| step.why.as_str()).collect::<Vec<_>>().join("; ")),
     };
-    Decision { steps, ..decision }
+    Decision { steps: asked.into_iter().map(|(_, step)| step).collect(), ..decision }
 }
 
 fn step(wants: &Wants, ask: &Ask, what: String, holders: &Holders) -> DemandStep {
@@ -59,18 +60,21 @@ fn step(wants: &Wants, ask: &Ask, what: String, holders: &Holders) -> DemandStep
 }
 
 /// Says what is missing, and what was found instead: the closest first, at most three reasons.
-fn why_missing(missing: &DemandStep, judged: &[Judged]) -> Decision {
+fn why_missing(ask: &Ask, missing: &DemandStep, judged: &[Judged]) -> Decision {
     let DemandStep { what, by, .. } = missing;
     if judged.is_empty() {
         return Decision::refuse(format!("nothing was found beside it; the rule wants a {what} by {by}"))
             .hint("sign it, or add a rule that exempts it with a reason and a last day");
     }
-    let mut found: Vec<&Judged> = judged.iter().collect();
-    found.sort_by_key(|piece| std::cmp::Reverse(piece.refusal.as_ref().map(|refusal| refusal.closeness)));
-    let hint = found.iter().find_map(|piece| piece.refusal.as_ref().map(|refusal| refusal.hint)).unwrap_or_default();
+    let signers = ask.signers();
+    // A piece may hold under a signer that this demand does not ask; why it does not count here is what matters.
+    let mut found: Vec<(Option<&Refusal>, &Judged)> =
+        judged.iter().map(|piece| (piece.closest(|at| signers.contains(&at)), piece)).collect();
+    found.sort_by_key(|(refusal, _)| std::cmp::Reverse(refusal.map(|refusal| refusal.closeness)));
+    let hint = found.iter().find_map(|(refusal, _)| refusal.map(|refusal| refusal.hint)).unwrap_or_default();
     let mut reasons: Vec<&str> = Vec::new();
-    for piece in &found {
-        let reason = piece.record.reason.as_str();
+    for (refusal, piece) in &found {
+        let reason = refusal.map_or(piece.record.reason.as_str(), |refusal| refusal.reason.as_str());
         if reasons.len() < 3 && !reasons.contains(&reason) {
             reasons.push(reason);
         }

@@ -21,8 +21,8 @@ pub(super) struct Judged {
     proofs: Vec<(usize, Proof)>,
     /// Attestations of the rule, by index, that it satisfies, each under a signer.
     satisfies: Vec<(usize, usize)>,
-    /// The closest of the refusals, where it holds under nobody.
-    pub refusal: Option<Refusal>,
+    /// Signers, by index, under whom it does not hold, with the reason.
+    refusals: Vec<(usize, Refusal)>,
 }
 
 /// What a piece is judged with.
@@ -39,15 +39,15 @@ pub(super) struct PieceUnder<'a> {
 impl Judged {
     /// Begins with a record that is not judged yet.
     pub(super) const fn of(record: Evidence, damaged: bool) -> Self {
-        Self { record, damaged, attempts: Vec::new(), proofs: Vec::new(), satisfies: Vec::new(), refusal: None }
+        Self { record, damaged, attempts: Vec::new(), proofs: Vec::new(), satisfies: Vec::new(), refusals: Vec::new() }
     }
 
     /// Notes that the piece cannot be read, whoever should have signed it.
     pub(super) fn refuse_all(&mut self, wants: &Wants, refusal: &Refusal) {
         for at in 0..wants.signers.len() {
             self.attempts.push(Attempted::new(wants.name(at), false, refusal.reason.clone()));
+            self.refusals.push((at, refusal.clone()));
         }
-        self.refusal = Some(refusal.clone());
     }
 
     /// Notes what judging under signer `at` gave.
@@ -62,9 +62,7 @@ impl Judged {
             }
             Err(refusal) => {
                 self.attempts.push(Attempted::new(name, false, refusal.reason.clone()));
-                if self.refusal.as_ref().is_none_or(|kept| refusal.closeness > kept.closeness) {
-                    self.refusal = Some(refusal);
-                }
+                self.refusals.push((at, refusal));
             }
         }
     }
@@ -105,14 +103,20 @@ impl Judged {
         }
     }
 
+    /// Returns the closest of the refusals under signers that `of` picks; of those as close the first.
+    pub(super) fn closest(&self, of: impl Fn(usize) -> bool) -> Option<&Refusal> {
+        let refusals = self.refusals.iter().filter(|(at, _)| of(*at)).map(|(_, refusal)| refusal);
+        refusals.reduce(|kept, next| if next.closeness > kept.closeness { next } else { kept })
+    }
+
     /// Puts what was found into the record. What holds under one signer is not spoiled by the others.
     pub(super) fn write_down(&mut self) {
         if let Some((_, proof)) = self.proofs.first() {
-            self.refusal = None;
             self.record.verdict = Verdict::Good;
             self.record.reason = proof.words();
             describe(&mut self.record, proof);
-        } else if let Some(refusal) = &self.refusal {
+        } else if let Some(refusal) = self.closest(|_| true) {
+            let refusal = refusal.clone();
             self.record.verdict = refusal.verdict;
             self.record.reason = refusal.reason.clone();
             if let Some(proof) = &refusal.proof {

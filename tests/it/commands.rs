@@ -19,9 +19,10 @@ fn mistakes_on_the_command_line_exit_with_2() {
 fn help_and_version_exit_with_0() {
     let stage = Stage::new();
     stage.airlift(&["--version"]).expect(0).says(&["airlift 0."]);
-    for command in
-        ["resolve", "why", "pack", "inspect", "verify", "import", "sync", "lock", "diff", "generate", "keygen", "demo"]
-    {
+    for command in [
+        "resolve", "why", "pack", "inspect", "verify", "countersign", "import", "sync", "serve", "receipt", "lock", "diff",
+        "generate", "trust", "policy", "keygen", "demo",
+    ] {
         stage.airlift(&[command, "--help"]).expect(0).says(&["Usage: airlift"]);
     }
 }

@@ -65,7 +65,7 @@ fn locked(words: &str) -> LockedArtifact {
         notes: vec![words.to_owned()],
         made: None,
         beside: None,
-        rendered: None,
+        rendered: Vec::new(),
     }
 }
 

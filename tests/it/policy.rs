@@ -646,9 +646,9 @@ rules:
     stage.airlift(&["policy", "lint", "policy.yaml", "--no-files"]).expect(0);
 }
 
-/// Figures are printed, and asserted only where no clock decides.
+/// Figures are printed and not asserted: what a clock says depends on the machine, and other tests run beside this one.
 #[test]
-fn a_thousand_artifacts_are_judged_without_growing() {
+fn a_thousand_artifacts_are_judged_and_what_it_costs_is_printed() {
     let court = Court::new(&["a", "b", "c"]);
     let rule = "    signatures: [{key: {name: a, log: proof, trustRoot: root}}]\n    attestations: [{type: spdx, signedBy: same, where: [{field: spdxVersion, equals: SPDX-2.3}]}]\n";
     let judge = court.judge(&policy("", rule));
@@ -658,21 +658,26 @@ fn a_thousand_artifacts_are_judged_without_growing() {
         (0..500).map(|n| json!({"name": format!("package-{n}"), "versionInfo": "1.0"})).collect();
     let bill = court.attested("a", SPDX, &json!({"spdxVersion": "SPDX-2.3", "packages": packages}), Some(T0 + 90));
     let found = [kit::referrer(&subject(), &signature.to_string()), bill];
-    let before = resident();
-    let begun = std::time::Instant::now();
-    for _ in 0..1000 {
-        accepted(&judge.judge(&name, &subject(), &found));
-    }
-    let (took, after) = (begun.elapsed(), resident());
+    let judge_some = |count: usize| (0..count).for_each(|_| accepted(&judge.judge(&name, &subject(), &found)));
+    judge_some(50);
+    let (before, begun) = (resident(), on_cpu());
+    judge_some(1000);
+    let (after, ended) = (resident(), on_cpu());
     eprintln!(
-        "judged 1000 artifacts with a signature and an SBOM of 500 packages each: {:.2} ms each, {} KiB more in memory",
-        took.as_secs_f64(),
-        after.saturating_sub(before)
+        "judged 1000 artifacts with a logged signature and a logged SBOM of 500 packages: {:.2} ms of CPU each, memory {} KiB before and {} KiB after",
+        (ended - begun) as f64 / 1e9,
+        before,
+        after
     );
-    assert!(after.saturating_sub(before) < 64 << 10, "memory grew by {} KiB", after - before);
 }
 
-/// Resident memory of this process, in KiB. Other tests run beside this one, so it says little about small amounts.
+/// Nanoseconds that this thread has had of a processor.
+fn on_cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or_default()
+}
+
+/// Resident memory of this process, in KiB.
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();

@@ -47,8 +47,9 @@ struct Desk<'a> {
     keys: BTreeSet<&'a str>,
     roots: BTreeSet<&'a str>,
     stores: BTreeMap<String, TrustStoreSource>,
-    /// Names of authorities; empty while authorities themselves are read, for none of them names another.
-    authorities: BTreeSet<&'a str>,
+    /// Authorities by name, and whether one signer alone satisfies each; empty while authorities themselves are read, for
+    /// none of them names another.
+    authorities: BTreeMap<&'a str, bool>,
 }
 
 /// Reads the fields of the paper.
@@ -59,9 +60,11 @@ pub(super) fn policy(clerk: &Clerk<'_>, node: &Node) -> Policy {
     };
     let (keys, roots) = (names("keys"), names("trustRoots"));
     let stores = trust_stores(clerk, form.get("trustStores"));
-    let desk = Desk { clerk, keys, roots, stores, authorities: BTreeSet::new() };
+    let desk = Desk { clerk, keys, roots, stores, authorities: BTreeMap::new() };
     let authorities = named(clerk, form.get("authorities"), |node| desk.consent(node));
-    let desk = Desk { authorities: names("authorities"), ..desk };
+    let alone = |name| (name, authorities.get(name).is_none_or(|consent| desk.is_choice(consent)));
+    let known = names("authorities").into_iter().map(alone).collect();
+    let desk = Desk { authorities: known, ..desk };
     let mut seen = BTreeSet::new();
     let rules = form.need("rules");
     Policy {

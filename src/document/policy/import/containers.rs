@@ -78,7 +78,8 @@ fn rule(workshop: &Workshop<'_>, node: &Node, patterns: Vec<Pattern>) -> Rule {
         });
     }
     let duty = duty.unwrap_or_else(|| workshop.deny(node, "a scope without requirements"));
-    Rule { signed_reference: wanted, ..duty.rule(patterns, Mode::Enforce) }
+    let signed_reference = if matches!(duty, Duty::Evidence(..)) { wanted } else { SignedReference::Any };
+    Rule { signed_reference, ..duty.rule(patterns, Mode::Enforce) }
 }
 
 fn requirement_duty(workshop: &Workshop<'_>, node: &Node) -> (Duty, SignedReference) {

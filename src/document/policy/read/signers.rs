@@ -70,8 +70,9 @@ impl Desk<'_> {
     fn threshold(&self, form: &Form<'_>, depth: usize) -> Option<Consent> {
         let (number, of) = (form.get("threshold")?, form.get("of")?);
         let members = self.members(of, depth)?;
-        for (member, node) in members.iter().zip(of.items()).filter(|(member, _)| !is_choice(member)) {
-            let _ = member;
+        // Members that could not be read are noted already, and then nodes and members no longer go together.
+        let whole = members.len() == of.items().len();
+        for (_, node) in members.iter().zip(of.items()).filter(|(member, _)| whole && !self.is_choice(member)) {
             self.clerk.note(node, "a threshold counts signers: its list has signers and anyOf groups of signers");
         }
         match self.clerk.text(number)?.parse::<usize>() {
@@ -83,9 +84,19 @@ impl Desk<'_> {
         }
     }
 
+    /// Returns whether a threshold can count it: what one signer alone satisfies.
+    pub(super) fn is_choice(&self, consent: &Consent) -> bool {
+        match consent {
+            Consent::Signer(_) => true,
+            Consent::Authority(name) => self.authorities.get(name.as_str()).copied().unwrap_or(true),
+            Consent::AnyOf(of) => of.iter().all(|one| self.is_choice(one)),
+            Consent::AllOf(_) | Consent::Threshold(..) => false,
+        }
+    }
+
     fn authority(&self, node: &Node) -> Option<Consent> {
         let name = self.clerk.text(node)?;
-        if !self.authorities.contains(name.as_str()) {
+        if !self.authorities.contains_key(name.as_str()) {
             self.clerk.note(node, format!("the authority {name:?} is not in authorities, or stands in one itself"));
         }
         Some(Consent::Authority(name))
@@ -162,15 +173,6 @@ impl Desk<'_> {
         let names: Vec<&str> = Claim::ALL.iter().map(|(name, _)| *name).collect();
         let Some(form) = self.clerk.form(node, &names) else { return BTreeMap::new() };
         Claim::ALL.iter().filter_map(|(name, claim)| Some((*claim, form.text(name)?))).collect()
-    }
-}
-
-/// Returns whether a threshold can count it: what one signer alone satisfies.
-fn is_choice(consent: &Consent) -> bool {
-    match consent {
-        Consent::Signer(_) | Consent::Authority(_) => true,
-        Consent::AnyOf(of) => of.iter().all(is_choice),
-        Consent::AllOf(_) | Consent::Threshold(..) => false,
     }
 }
 
