@@ -11,6 +11,7 @@ mod judging;
 mod output;
 mod progress;
 mod receiving;
+mod rooting;
 mod wanting;
 
 mod demo;
