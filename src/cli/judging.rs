@@ -3,9 +3,10 @@
 use super::clock;
 use super::environment::Environment;
 use super::error::CliError;
+use super::policy_files::Beside;
 use super::rooting::{replace_roots, single_root};
 use crate::document::policy::{Flags, KeylessFlags, Policy};
-use crate::flow::{Authors, FlowError, read_paper, read_recorded};
+use crate::flow::{Authors, FlowError, read_paper};
 use crate::trust::{Judge, PublicKey, SigningKey};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -116,11 +117,7 @@ pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliErro
 
 /// Makes a judge at a time in seconds since 1970.
 pub fn make_judge_at(policy: &Policy, base: Option<&Path>, now: i64) -> Result<Judge, CliError> {
-    let mut load = |name: &str| {
-        let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-        read_recorded(&path).map_err(|error| io::Error::other(error.to_string()))
-    };
-    Judge::new(policy, &mut load, now).map_err(|error| FlowError::from(error).into())
+    Judge::new(policy, &mut Beside::new(base), now).map_err(|error| FlowError::from(error).into())
 }
 
 /// Whose signature over a bundle is accepted.

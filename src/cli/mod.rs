@@ -9,6 +9,7 @@ mod error;
 mod human;
 mod judging;
 mod output;
+mod policy_files;
 mod progress;
 mod receiving;
 mod rooting;
@@ -105,8 +106,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
-        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Policy(arguments) => policy::run(arguments, &environment, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

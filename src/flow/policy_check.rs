@@ -67,13 +67,6 @@ pub struct FoundEvidence {
     pub attempts: Vec<Attempted>,
 }
 
-impl Checked {
-    /// Returns whether every artifact is accepted.
-    pub fn all_accepted(&self) -> bool {
-        self.artifacts.iter().all(|artifact| artifact.accepted)
-    }
-}
-
 /// Explains the decision over every artifact of `lock`, whose evidence is looked for at `source`.
 pub fn check_policy(
     lock: &Lock,

@@ -49,7 +49,7 @@ mod tests {
     fn judge(world: &World, now: i64) -> Judge {
         let policy = "apiVersion: airlift/v1alpha1\nkind: Policy\ntrustRoots: {corporate: {file: root.json}}\nrules:\n  - match: [\"**\"]\n    signatures: [{keyless: {trustRoot: corporate, issuer: i, identity: \"https://who.example\"}}]\n";
         let root = world.root().to_string().into_bytes();
-        Judge::new(&Policy::parse(policy, "policy.yaml").unwrap(), &mut |_| Ok(root.clone()), now).unwrap()
+        Judge::new(&Policy::parse(policy, "policy.yaml").unwrap(), &mut |_: &str| Ok(root.clone()), now).unwrap()
     }
 
     #[test]

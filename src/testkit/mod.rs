@@ -4,6 +4,7 @@
 
 pub mod harbor;
 pub mod image;
+pub mod notation;
 pub mod sigstore;
 pub mod tuf;
 pub mod web;

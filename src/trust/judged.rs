@@ -232,6 +232,7 @@ fn describe(record: &mut Evidence, proof: &Proof) {
     record.log = Some(proof.log.name().to_owned());
     record.log_entry = proof.entry.clone();
     record.trust_root = proof.root.clone();
+    record.time_source = proof.time_source.clone();
     record.times = proof.times.iter().map(|time| time.recorded()).collect();
     record.not_checked = proof.not_checked.iter().map(|name| (*name).to_owned()).collect();
     if let Meaning::Attestation(kind) = &proof.meaning {

@@ -24,7 +24,7 @@ const FLOORS: [(&str, u8); 11] = [
 
 /// Door of each foreign crate: a file, or a room where the crate's types are that room's subject.
 /// `serde`, `serde_json` and `thiserror` are free everywhere; `testkit` may open any door.
-const DOORS: [(&str, &[&str]); 36] = [
+const DOORS: [(&str, &[&str]); 41] = [
     ("sha2", &["model/digest.rs"]),
     ("serde_saphyr", &["document/yaml.rs"]),
     ("semver", &["discover/select.rs"]),
@@ -53,7 +53,12 @@ const DOORS: [(&str, &[&str]); 36] = [
     ("sigstore_crypto", &["trust/"]),
     ("sigstore_types", &["trust/"]),
     ("sigstore_tuf", &["trust/tuf.rs"]),
-    ("aws_lc_rs", &["trust/keys.rs"]),
+    ("aws_lc_rs", &["trust/keys.rs", "trust/notation/algorithm.rs"]),
+    ("x509_cert", &["trust/notation/"]),
+    ("cms", &["trust/notation/token.rs"]),
+    ("coset", &["trust/notation/cose.rs"]),
+    ("webpki", &["trust/notation/chain.rs"]),
+    ("rustls_pki_types", &["trust/notation/chain.rs"]),
     ("scrypt", &["trust/keyfile.rs"]),
     ("crypto_secretbox", &["trust/keyfile.rs"]),
     ("regex", &["document/policy/regexp.rs"]),

@@ -28,6 +28,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("ATTESTATION_BYTES", "tests/it/trust.rs", "layers_are_wanted_only_where_they_can_be_judged_within_the_limits"),
     ("EVIDENCE_BYTES", "tests/it/trust.rs", "layers_are_wanted_only_where_they_can_be_judged_within_the_limits"),
     ("SIGNATURES_PER_SUBJECT", "tests/it/trust.rs", "more_signatures_than_the_limit_are_not_judged_and_said_so"),
+    ("CERTIFICATE_CHAIN", "tests/it/notation.rs", "chains_timestamps_and_stores_end_at_their_limits"),
+    ("CERTIFICATE_BYTES", "tests/it/notation.rs", "chains_timestamps_and_stores_end_at_their_limits"),
+    ("TIMESTAMP_BYTES", "tests/it/notation.rs", "chains_timestamps_and_stores_end_at_their_limits"),
+    ("STORE_CERTIFICATES", "tests/it/notation.rs", "chains_timestamps_and_stores_end_at_their_limits"),
+    ("NAME_BYTES", "src/document/policy/distinguished_name.rs", "what_can_be_read_in_two_ways_is_refused_in_words"),
     ("REFERRERS_PER_SUBJECT", "tests/it/limits.rs", "referrers_of_one_subject_are_counted"),
     ("REFERRER_DEPTH", "tests/it/limits.rs", "a_chain_of_subjects_ends"),
     ("CHALLENGE_BYTES", "src/registry/auth.rs", "a_challenge_that_leads_astray_is_an_error"),
@@ -51,6 +56,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("VOLUMES", "src/bundle/layout.rs", "volumes_end_at_the_limit"),
     ("HEAD_DOCUMENT_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
     ("HEAD_DOCUMENT_BYTES", "tests/it/limits.rs", "a_document_of_the_head_is_packed_up_to_the_limit"),
+    ("SIGNERS_PER_RULE", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
+    ("CONSENT_DEPTH", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
+    ("CONSTRAINTS", "src/document/policy.rs", "groups_and_constraints_end_at_their_limits"),
+    ("PREDICATE_BYTES", "src/trust/statement.rs", "a_predicate_is_looked_into_up_to_the_limit"),
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
 ];
 

@@ -36,7 +36,7 @@ fn judge(world: &World) -> Judge {
         "apiVersion: airlift/v1alpha1\nkind: Policy\ntrustRoots: {{corporate: {{file: root.json}}}}\nrules:\n  - match: [\"**\"]\n    signatures:\n      - keyless: {{trustRoot: corporate, issuer: \"{ISSUER}\", identity: \"{WHO}\"}}\n"
     );
     let root = world.root().to_string().into_bytes();
-    Judge::new(&Policy::parse(&policy, "policy.yaml").unwrap(), &mut |_| Ok(root.clone()), T0 + 86_400).unwrap()
+    Judge::new(&Policy::parse(&policy, "policy.yaml").unwrap(), &mut |_: &str| Ok(root.clone()), T0 + 86_400).unwrap()
 }
 
 /// One signed artifact: a bundle with an entry of either kind of log, or cosign's older form.

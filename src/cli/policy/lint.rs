@@ -1,7 +1,7 @@
 //! `airlift policy lint`
 
 use crate::cli::clock;
-use crate::cli::error::{CliError, findings_code};
+use crate::cli::error::{CliError, DONE};
 use crate::cli::human;
 use crate::cli::judging::{make_judge, read_policy};
 use crate::cli::output::{Form, Output};
@@ -46,7 +46,11 @@ pub fn run(arguments: &Arguments, output: &Output) -> Result<u8, CliError> {
         Form::Json => output.json(&findings),
         Form::Table => show(&findings, output),
     }
-    Ok(findings_code(&findings))
+    let errors = findings.iter().filter(|finding| finding.severity == Severity::Error).count() as u64;
+    if errors == 0 {
+        return Ok(DONE);
+    }
+    Err(CliError::usage(format!("{} in it that can never work", human::count(errors, "thing"))))
 }
 
 fn show(findings: &[Finding], output: &Output) {

@@ -44,7 +44,12 @@ pub fn run(arguments: &Arguments, environment: &Environment, output: &Output) ->
         Form::Json => output.json(&outcomes),
         Form::Table => show(&outcomes, output),
     }
-    Ok(if outcomes.iter().all(|outcome| outcome.holds) { DONE } else { REFUSED })
+    let missed = outcomes.iter().filter(|outcome| !outcome.holds).count();
+    if missed == 0 {
+        return Ok(DONE);
+    }
+    let message = format!("the policy misses {missed} of {}", human::count(outcomes.len() as u64, "case"));
+    Err(CliError { code: REFUSED, ..CliError::usage(message) })
 }
 
 fn show(outcomes: &[CaseOutcome], output: &Output) {
