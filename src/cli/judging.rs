@@ -3,6 +3,7 @@
 use super::clock;
 use super::error::CliError;
 use super::policy_files::Beside;
+use super::rooting::{replace_roots, single_root};
 use crate::document::countersignature::PolicyReference;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
 use crate::flow::{FlowError, read_paper};
@@ -19,9 +20,10 @@ pub struct Judging {
     policy: Option<PathBuf>,
     #[command(flatten)]
     short: Short,
-    /// Trusted root (Sigstore's trusted_root.json) for keyless signatures [default: this program's snapshot of the public instance]
-    #[arg(long, value_name = "FILE", requires = "identity")]
-    trusted_root: Option<PathBuf>,
+    /// Trusted root (Sigstore's trusted_root.json) for keyless signatures, or in the place of the one that the policy
+    /// names [default: the policy's; without a policy this program's snapshot of the public instance]
+    #[arg(long = "trusted-root", value_name = "[NAME=]FILE")]
+    trusted_roots: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -56,7 +58,11 @@ impl Judging {
     /// Returns the policy as text, with the judge made from it.
     pub fn judge(&self) -> Result<(String, Judge), CliError> {
         let (policy, base) = match &self.policy {
-            Some(path) => (read_policy(path)?, path.parent().map(Path::to_owned)),
+            Some(path) => {
+                let mut policy = read_policy(path)?;
+                replace_roots(&mut policy, &self.trusted_roots)?;
+                (policy, path.parent().map(Path::to_owned))
+            }
             None => (Policy::from_flags(&self.flags()?)?, None),
         };
         Ok((policy.to_text(), make_judge(&policy, base.as_deref())?))
@@ -96,12 +102,16 @@ impl Judging {
         let keys = self.short.keys.iter().map(read).collect::<Result<_, CliError>>()?;
         let keyless = &self.short.keyless;
         let named = keyless.certificate_identity.is_some() || keyless.certificate_identity_regexp.is_some();
+        let trusted_root = single_root(&self.trusted_roots)?;
+        if trusted_root.is_some() && !named {
+            return Err(CliError::usage("--trusted-root is for a --policy, or for a --certificate-identity"));
+        }
         let keyless = named.then(|| KeylessFlags {
             identity: keyless.certificate_identity.clone(),
             identity_regexp: keyless.certificate_identity_regexp.clone(),
             issuer: keyless.certificate_oidc_issuer.clone(),
             issuer_regexp: keyless.certificate_oidc_issuer_regexp.clone(),
-            trusted_root: self.trusted_root.as_ref().map(|path| path.display().to_string()),
+            trusted_root: trusted_root.map(|path| path.display().to_string()),
         });
         Ok(Flags { keys, keyless, allow_unsigned: self.short.allow_unsigned.clone() })
     }

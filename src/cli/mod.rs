@@ -18,6 +18,7 @@ mod prompt;
 mod receiving;
 mod rendering;
 mod reporting;
+mod rooting;
 mod signing;
 mod wanting;
 

@@ -10,6 +10,7 @@ use super::plan_delivery::{BlobPlan, DeliveryPlan, Prefix, plan};
 use super::preflight::{self, Mode};
 use super::receipt::{Frame, receipt};
 use super::shipment::Shipment;
+use super::unknowable::clock_doubts;
 use crate::bundle::{BundleReader, Entry, Input, OpenBundle};
 use crate::document::receipt::Receipt;
 use crate::model::event::Stage;
@@ -74,6 +75,7 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
     let plan = plan(&opened.shipment, request.prefix, to, context)?;
     let mut preflight = preflight::check(&opened.shipment, &plan, to, place, request.mode)?;
     preflight.findings.extend(notices(&opened.shipment.lock, &evidence));
+    preflight.findings.extend(request.judge.iter().flat_map(|judge| clock_doubts(judge, &opened.shipment.evidence)));
     if request.mode.dry_run {
         return Ok(Imported { plan, findings: preflight.findings, receipt: None, failure: None });
     }

@@ -472,7 +472,11 @@ fn log_entries_must_be_proven_by_the_log_that_they_name() {
         &edited(&bench, |b| drop(entry(b).as_object_mut().unwrap().remove("inclusionProof"))),
         "has no inclusion proof",
     );
-    refused("12 no checkpoint", &edited(&bench, |b| drop(proof(b, "checkpoint"))), "no checkpoint");
+    refused(
+        "12 no checkpoint",
+        &edited(&bench, |b| drop(proof(b, "checkpoint"))),
+        "proof of a log entry has no checkpoint",
+    );
     refused(
         "12 size",
         &edited(&bench, |b| entry(b)["inclusionProof"]["treeSize"] = "6".into()),

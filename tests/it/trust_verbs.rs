@@ -319,6 +319,26 @@ fn a_bundle_proposes_its_authors_root_and_the_far_sides_own_root_decides() {
     write(&stage, "own.json", &World::new(T0).root());
     policy(&stage, "far.yaml", "own.json");
     verify(&stage, "far.yaml").expect(30).says(&["does not know", "is the trusted root older than the signature?"]);
+    let given = |root: &str| {
+        let head = ["verify", "b.airlift", "--bundle-key", "author.pub", "--policy", "far.yaml", "--trusted-root"];
+        stage.airlift(&[&head[..], &[root]].concat())
+    };
+    given("proposed.json").expect(0).says(&["good: 1 artifact"]);
+    given("corporate=proposed.json").expect(0);
+    given("other=proposed.json").expect(2).says(&["other=proposed.json"]);
+    stage.airlift(&["verify", "b.airlift", "--key", "cosign.pub", "--trusted-root", "own.json"]).expect(2);
+    let flags = [
+        "verify",
+        "b.airlift",
+        "--bundle-key",
+        "author.pub",
+        "--certificate-identity",
+        WHO,
+        "--certificate-oidc-issuer",
+        ISSUER,
+    ];
+    stage.airlift(&[&flags[..], &["--trusted-root", "own.json"]].concat()).expect(30);
+    stage.airlift(&[&flags[..], &["--trusted-root", "proposed.json"]].concat()).expect(0);
     // A person compares and accepts; then the same bundle is good.
     stage.airlift(&["trust", "accept", "proposed.json", "--into", "accepted.json"]).expect(0);
     policy(&stage, "far.yaml", "accepted.json");
