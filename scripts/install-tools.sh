@@ -14,7 +14,10 @@ readonly go_programs=(
   oras.land/oras/cmd/oras@v1.3.6
   helm.sh/helm/v3/cmd/helm@v3.22.0
 )
-readonly debian_packages=(docker-registry skopeo zstd tar jq curl shellcheck)
+# Built as a dependency of a module that is thrown away: `go install` asks for the list of all its versions, which not
+# every module proxy keeps.
+readonly notation=github.com/notaryproject/notation notation_version=v1.3.2
+readonly debian_packages=(docker-registry skopeo zstd tar jq curl openssl shellcheck)
 
 say() { printf 'install-tools: %s\n' "$*"; }
 
@@ -61,6 +64,18 @@ install_go_programs() {
   done
 }
 
+install_notation() {
+  local folder scratch
+  folder=$(go_folder)
+  [[ $(built_from "$folder/notation") == "$notation_version" ]] && return 0
+  say "notation $notation_version"
+  scratch=$(mktemp -d)
+  printf 'module scratch\n\ngo 1.24\n\nrequire %s %s\n' "$notation" "$notation_version" >"$scratch/go.mod"
+  (cd "$scratch" && CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -trimpath -mod=mod" \
+    go build -ldflags='-s -w' -o "$folder/notation" "$notation/cmd/notation")
+  rm -r "$scratch"
+}
+
 case "${1:-}" in
   --path) go_folder ;;
   '')
@@ -68,6 +83,7 @@ case "${1:-}" in
     install_debian_packages
     install_rust_components
     install_go_programs
+    install_notation
     say "ready after $((SECONDS - started)) s"
     ;;
   *)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Tests airlift against real programs: two docker-registry processes on loopback, skopeo, zstd, tar, crane, cosign,
-# oras and helm. No network, nothing left behind, only processes that it started are ended.
+# oras, helm and notation. No network, nothing left behind, only processes that it started are ended.
 #
 #   scripts/real-parts.sh             every case
 #   scripts/real-parts.sh PATTERN     only cases whose name matches (what they build on must be matched too)
@@ -436,8 +436,8 @@ for program in docker-registry skopeo zstd tar jq python3; do
   type -P "$program" >/dev/null || { echo "SKIPPED: nothing can run without $program: scripts/install-tools.sh"; exit 77; }
 done
 
-read -r port_a port_b dead_port _ < <(free_ports)
-readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port program_under_test
+read -r port_a port_b dead_port clock_port < <(free_ports)
+readonly upstream=127.0.0.1:$port_a destination=127.0.0.1:$port_b dead_port clock_port program_under_test
 
 run_case 'made images are the same on every run' images_are_reproducible
 "$repository/scripts/make-images.py" seed "$work/world" "$work/upstream" team/legacy
@@ -489,5 +489,7 @@ run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothi
 run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images cosign helm
 
 seals_cases
+# shellcheck source=scripts/real/notation.sh
+source "$repository/scripts/real/notation.sh"
 
 closing_line

@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::error::CliError;
+use super::policy_files::Beside;
 use crate::document::countersignature::PolicyReference;
 use crate::document::policy::{Flags, KeylessFlags, Policy};
 use crate::flow::{FlowError, read_paper};
@@ -127,14 +128,12 @@ pub fn public_keys(paths: &[PathBuf]) -> Result<Vec<PublicKey>, CliError> {
 
 /// Makes a judge; files that the policy names are looked up beside it.
 pub fn make_judge(policy: &Policy, base: Option<&Path>) -> Result<Judge, CliError> {
-    let mut load = |name: &str| load(base, name);
-    Judge::new(policy, &mut load, clock::seconds()).map_err(|error| FlowError::from(error).into())
+    make_judge_at(policy, base, clock::seconds())
 }
 
-/// Reads a file that a policy names, beside that policy.
-pub fn load(base: Option<&Path>, name: &str) -> io::Result<Vec<u8>> {
-    let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-    read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
+/// Makes a judge at a time in seconds since 1970.
+pub fn make_judge_at(policy: &Policy, base: Option<&Path>, now: i64) -> Result<Judge, CliError> {
+    Judge::new(policy, &mut Beside::new(base), now).map_err(|error| FlowError::from(error).into())
 }
 
 /// Opens what `-` or a list of volumes, folders and globs stands for.

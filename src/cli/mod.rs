@@ -11,6 +11,7 @@ mod human;
 mod judging;
 mod marks;
 mod output;
+mod policy_files;
 mod progress;
 mod prompt;
 mod receiving;

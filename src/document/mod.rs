@@ -11,6 +11,7 @@ pub mod lock;
 pub mod mirror;
 pub mod pattern;
 pub mod policy;
+pub mod policy_table;
 pub mod receipt;
 pub mod yaml;
 

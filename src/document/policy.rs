@@ -38,7 +38,7 @@ mod bundle;
 mod day;
 mod distinguished_name;
 mod flags;
-//IMPORT pub mod import;
+pub mod import;
 mod notation;
 mod read;
 mod regexp;
@@ -50,7 +50,7 @@ pub use attestation::{
 };
 pub use bundle::{BundleDemand, PersonKey, ReportDemand, Unsigned};
 pub use day::{Age, Instant, Until};
-pub use distinguished_name::{DistinguishedName, NAME_BYTES, NameError};
+pub use distinguished_name::{DistinguishedName, NameError};
 pub use flags::{Flags, KeylessFlags};
 pub use notation::{
     Action, CertificateSource, Identities, Level, NotationSigner, StoreKind, StoreName, TrustStoreSource, Validation,
@@ -175,10 +175,25 @@ pub struct Rule {
     pub demand: Demand,
     /// What happens to an artifact that it refuses; the policy's own mode where nothing is said.
     pub mode: Option<Mode>,
+    /// What signatures must say of the name under which the artifact was signed.
+    pub signed_reference: SignedReference,
     /// Line of the policy file; 0 where it stands in none.
     pub line: usize,
     /// Flag that made the rule; empty where it stands in a file.
     pub origin: String,
+}
+
+/// What a signature must say of the name under which the artifact was signed. Only cosign's older form says one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SignedReference {
+    /// Nothing: the digest alone binds a signature to an artifact, wherever it was signed.
+    #[default]
+    Any,
+    /// The repository of the source.
+    Repository,
+    /// The repository of the source, and its tag where the source has one.
+    Exact,
 }
 
 /// What a rule demands.
@@ -212,7 +227,7 @@ pub struct Exemption {
 impl Rule {
     /// Makes a rule that stands in no file.
     pub const fn new(patterns: Vec<Pattern>, demand: Demand) -> Self {
-        Self { patterns, demand, mode: None, line: 0, origin: String::new() }
+        Self { patterns, demand, mode: None, signed_reference: SignedReference::Any, line: 0, origin: String::new() }
     }
 }
 
@@ -298,6 +313,83 @@ rules:
         assert_eq!(policy.rules[1].demand, Demand::Exempt(exemption));
         assert_eq!(policy.rules[2].demand, Demand::Deny(String::new()));
         assert_eq!((policy.mode, policy.rules[1].mode, policy.rules[2].line), (Mode::Enforce, Some(Mode::Audit), 45));
+    }
+
+    #[test]
+    fn the_schema_knows_the_same_fields() {
+        use super::read::*;
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).unwrap();
+        let fields = |node: &serde_json::Value| {
+            assert_eq!(node["additionalProperties"], false);
+            node["properties"].as_object().unwrap().keys().cloned().collect::<std::collections::BTreeSet<_>>()
+        };
+        let known = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(fields(&schema), known(FIELDS));
+        for (name, names) in [
+            ("trustRoot", ROOT),
+            ("key", KEY),
+            ("signers", CONSENT),
+            ("keySigner", KEY_SIGNER),
+            ("keyless", KEYLESS),
+            ("rule", RULE),
+            ("exemption", EXEMPTION),
+            ("attestation", ATTESTATION),
+            ("constraint", CONSTRAINT),
+            ("provenance", PROVENANCE),
+            ("vulnerabilities", VULNERABILITIES),
+            ("bundle", bundle::BUNDLE),
+            ("author", bundle::AUTHOR),
+            ("countersigner", bundle::COUNTERSIGNER),
+        ] {
+            assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
+        }
+        let types = schema["$defs"]["attestation"]["properties"]["type"]["enum"].as_array().unwrap();
+        assert_eq!(types.iter().map(|name| name.as_str().unwrap()).collect::<Vec<_>>(), PredicateTypes::names());
+    }
+
+    #[test]
+    fn all_mistakes_are_named_in_the_order_of_the_file() {
+        let text = TEXT
+            .replace("log: proof", "log: maybe")
+            .replace("authority: team", "authority: teams")
+            .replace("equals: x", "equal: x");
+        let error = Policy::parse(&text, "policy.yaml").unwrap_err().to_string();
+        let places: Vec<&str> = error.lines().skip(1).map(|line| line.trim().split(": ").next().unwrap()).collect();
+        let lines: Vec<usize> = places.iter().map(|place| place.split(':').nth(1).unwrap().parse().unwrap()).collect();
+        assert!(error.starts_with("5 mistakes") && lines.is_sorted(), "{error}");
+        assert!(error.contains("did you mean \"equals\""), "{error}");
+    }
+
+    #[test]
+    fn groups_and_constraints_end_at_their_limits() {
+        use crate::model::limits;
+        let policy = |signatures: &str, constraints: usize| {
+            let constraint = "{field: a, equals: b}, ".repeat(constraints);
+            let text = format!(
+                "apiVersion: airlift/v1alpha1\nkind: Policy\nkeys: {{k: {{file: k}}}}\nrules:\n  - match: [\"**\"]\n    signatures: {signatures}\n    attestations: [{{type: spdx, where: [{constraint}]}}]\n"
+            );
+            Policy::parse(&text, "p").map(|_| ()).map_err(|error| error.to_string())
+        };
+        let deep = |depth: usize| format!("{}{{key: k}}{}", "{allOf: [".repeat(depth), "]}".repeat(depth));
+        assert_eq!(policy(&deep(limits::CONSENT_DEPTH), 1), Ok(()));
+        assert!(policy(&deep(limits::CONSENT_DEPTH + 1), 1).unwrap_err().contains("more than 4 deep"));
+        let many = |count: usize| format!("[{}]", "{key: k}, ".repeat(count));
+        assert_eq!(policy(&many(limits::SIGNERS_PER_RULE), limits::CONSTRAINTS), Ok(()));
+        assert!(policy(&many(limits::SIGNERS_PER_RULE + 1), 1).unwrap_err().contains("65 signers, the limit is 64"));
+        assert!(policy("[{key: k}]", limits::CONSTRAINTS + 1).unwrap_err().contains("65 constraints"));
+    }
+
+    #[test]
+    fn a_policy_that_is_written_reads_back_the_same() {
+        let policy = Policy::parse(TEXT, "policy.yaml").unwrap();
+        let written = Policy { text: String::new(), ..policy.clone() }.to_text();
+        let read = Policy::parse(&written, "policy.yaml").unwrap_or_else(|e| panic!("{e}\n{written}"));
+        assert_eq!(read.trust_roots, policy.trust_roots);
+        assert_eq!((&read.authorities, read.max_root_age), (&policy.authorities, policy.max_root_age));
+        let told = |policy: &Policy| -> Vec<_> {
+            policy.rules.iter().map(|rule| (rule.patterns.clone(), rule.demand.clone(), rule.mode)).collect()
+        };
+        assert_eq!(told(&read), told(&policy));
     }
 
     #[test]

@@ -329,6 +329,10 @@ fn signer(signer: &Signer) -> Markup {
             let named = [code(identity), text(format!("\nvouched for by {issuer}"))];
             Markup::all(named.into_iter().chain(claims))
         }
+        Signer::X509 { subject, issuer, sha256, scheme } => {
+            let named = text(format!("{subject}\nissued by {issuer}\nscheme {scheme}\n"));
+            Markup::all([named, code(sha256)])
+        }
     }
 }
 
@@ -342,6 +346,7 @@ fn time(time: &VerifiedTime) -> String {
     let by = match time.by {
         TimeSource::Log => "transparency log",
         TimeSource::TimestampAuthority => "timestamp authority",
+        TimeSource::SigningAuthority => "signing authority",
     };
     format!("{}, by a {by}", time.at)
 }

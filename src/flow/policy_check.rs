@@ -10,7 +10,7 @@ use crate::document::evidence::ExemptionUsed;
 use crate::document::lock::{Lock, LockedArtifact};
 use crate::model::event::Stage;
 use crate::model::port::Source;
-use crate::model::{Digest, Event, Evidence, ImageRef};
+use crate::model::{Content, Descriptor, Digest, Event, Evidence, ImageRef, MediaType};
 use crate::trust::{Attempted, Candidate, DemandStep, Explanation, Judge, RuleAbout};
 use serde::Serialize;
 
@@ -67,13 +67,6 @@ pub struct FoundEvidence {
     pub attempts: Vec<Attempted>,
 }
 
-impl Checked {
-    /// Returns whether every artifact is accepted.
-    pub fn all_accepted(&self) -> bool {
-        self.artifacts.iter().all(|artifact| artifact.accepted)
-    }
-}
-
 /// Explains the decision over every artifact of `lock`, whose evidence is looked for at `source`.
 pub fn check_policy(
     lock: &Lock,
@@ -101,11 +94,14 @@ pub fn check_bundle(shipment: &Shipment, judge: &Judge) -> Checked {
 }
 
 fn explained(artifact: &LockedArtifact, candidates: &[Candidate], judge: &Judge) -> CheckedArtifact {
-    let subject = judged_subject(artifact);
-    let Explanation { judgement, rules, attempts, demands } = judge.explain(&artifact.source, &subject, candidates);
+    told(&artifact.source, judged_subject(artifact), candidates, judge)
+}
+
+fn told(name: &ImageRef, subject: Descriptor, candidates: &[Candidate], judge: &Judge) -> CheckedArtifact {
+    let Explanation { judgement, rules, attempts, demands } = judge.explain(name, &subject, candidates);
     let evidence = judgement.evidence.into_iter().zip(attempts);
     CheckedArtifact {
-        source: artifact.source.clone(),
+        source: name.clone(),
         digest: subject.digest,
         accepted: judgement.accepted,
         rule: judgement.rule,
@@ -117,4 +113,11 @@ fn explained(artifact: &LockedArtifact, candidates: &[Candidate], judge: &Judge)
         evidence: evidence.map(|(record, attempts)| FoundEvidence { record, attempts }).collect(),
         demands,
     }
+}
+
+/// Explains the decision over an artifact of which nothing is known but its name, and perhaps its digest.
+pub fn judge_nothing(name: &ImageRef, digest: Option<&Digest>, judge: &Judge) -> CheckedArtifact {
+    let digest = digest.or(name.digest.as_ref()).cloned().unwrap_or_else(|| Digest::of(b""));
+    let subject = Descriptor::new(MediaType::new(MediaType::OCI_MANIFEST), Content { digest, size: 0 });
+    told(name, subject, &[], judge)
 }

@@ -56,6 +56,18 @@ pub enum Signer {
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         claims: BTreeMap<String, String>,
     },
+    /// A certificate that an authority of a trust store issued (Notary Project).
+    #[serde(rename = "x509")]
+    X509 {
+        /// Holder, as the certificate names them.
+        subject: String,
+        /// Authority that issued it.
+        issuer: String,
+        /// SHA-256 of the certificate.
+        sha256: Digest,
+        /// Signing scheme: `notary.x509` or `notary.x509.signingAuthority`.
+        scheme: String,
+    },
 }
 
 /// A verified certificate, as far as somebody may want to look it up later.
@@ -92,15 +104,17 @@ pub enum TimeSource {
     Log,
     /// A timestamp authority (RFC 3161).
     TimestampAuthority,
+    /// A signing service that is trusted for the time too (Notary Project).
+    SigningAuthority,
 }
 
 /// Root of trust by which a signature was judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RootUsed {
-    /// Name in the policy.
+    /// Name in the policy; a trust store with its type: `ca:acme`.
     pub name: String,
-    /// SHA-256 of the file.
+    /// SHA-256 of the file; of a trust store, of the certificate that vouches for the signer.
     pub sha256: Digest,
 }
 
@@ -155,6 +169,9 @@ pub struct Evidence {
     /// Verified times, the earliest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub times: Vec<VerifiedTime>,
+    /// Who vouches for the times, where it is not the log: `timestamp by …` or `signing authority`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_source: Option<String>,
     /// Predicate type of a verified attestation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate_type: Option<String>,

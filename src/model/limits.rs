@@ -17,6 +17,16 @@ pub const ATTESTATION_BYTES: u64 = 64 << 20;
 pub const EVIDENCE_BYTES: u64 = 128 << 20;
 /// Signatures judged for one subject.
 pub const SIGNATURES_PER_SUBJECT: usize = 64;
+/// Certificates of one chain, in an envelope or a timestamp.
+pub const CERTIFICATE_CHAIN: usize = 16;
+/// One certificate, in bytes.
+pub const CERTIFICATE_BYTES: usize = 64 << 10;
+/// Token of a timestamp authority, in bytes.
+pub const TIMESTAMP_BYTES: usize = 256 << 10;
+/// Distinguished name in a policy, in bytes.
+pub const NAME_BYTES: usize = 4 << 10;
+/// Certificates of one trust store.
+pub const STORE_CERTIFICATES: usize = 1_000;
 /// Referrers carried for one subject.
 pub const REFERRERS_PER_SUBJECT: usize = 256;
 /// Length of a chain of subjects (a signature of an SBOM of an image …).

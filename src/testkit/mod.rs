@@ -4,4 +4,5 @@
 
 pub mod harbor;
 pub mod image;
+pub mod notation;
 pub mod sigstore;

@@ -5,14 +5,15 @@ use super::check::{self, Checked, Demands};
 use super::identity::{self, Wanted};
 use super::keys::PublicKey;
 use super::legacy::{Content, Legacy};
+use super::notation::Verified;
 use super::outcome::{Log, Meaning, Proof, Refusal};
 use super::pieces::{Layer, Sort};
 use super::roots::Root;
 use super::signers::Ready;
 use super::{simple, statement};
 use crate::document::policy::{LogDemand, SctDemand};
-use crate::model::Digest;
 use crate::model::evidence::{CertificateFacts, Signer};
+use crate::model::{Descriptor, Digest};
 use sigstore_crypto::CertificateInfo;
 use sigstore_types::{Artifact, ArtifactDigest, Bundle, HashAlgorithm, SignatureContent, pae};
 
@@ -22,6 +23,8 @@ pub(super) enum Signature<'a> {
     Legacy(Legacy<'a>),
     /// Sigstore bundle.
     Bundle(Box<Bundle>),
+    /// Signature of the Notary Project, its integrity verified.
+    Notation(Box<Verified>),
 }
 
 impl<'a> Signature<'a> {
@@ -31,6 +34,7 @@ impl<'a> Signature<'a> {
         match layer.sort {
             Sort::Simple => Legacy::simple(layer.bytes, annotations).map(Self::Legacy),
             Sort::Envelope => Legacy::envelope(layer.bytes, annotations).map(Self::Legacy),
+            Sort::Notation(form) => Verified::read(form, layer.bytes).map(|read| Self::Notation(Box::new(read))),
             Sort::Bundle => {
                 let bundle = bundle03::read(layer.bytes)?;
                 match &bundle.content {
@@ -45,6 +49,7 @@ impl<'a> Signature<'a> {
         match self {
             Self::Legacy(legacy) => legacy.has_certificate(),
             Self::Bundle(bundle) => bundle.signing_certificate().is_some(),
+            Self::Notation(_) => true,
         }
     }
 
@@ -57,12 +62,21 @@ impl<'a> Signature<'a> {
                 let tokens = &material.timestamp_verification_data.rfc3161_timestamps;
                 !material.tlog_entries.is_empty() || !tokens.is_empty()
             }
+            Self::Notation(_) => false,
         }
     }
 
     /// Judges it as one by `signer` about `subject`, at `now` in seconds.
-    pub(super) fn attempt(&self, subject: &Digest, signer: &Ready, now: i64) -> Result<Proof, Refusal> {
+    pub(super) fn attempt(&self, artifact: &Descriptor, signer: &Ready, now: i64) -> Result<Proof, Refusal> {
+        let subject = &artifact.digest;
         match signer {
+            Ready::Notation(trusted) => match self {
+                Self::Notation(verified) => verified.attempt(artifact, trusted, now),
+                _ => Err(Refusal::other_way("not made by notation, as the rule wants")),
+            },
+            signer if matches!(self, Self::Notation(_)) => {
+                Err(Refusal::other_way(format!("made by notation, but the rule wants {}", signer.words())))
+            }
             Ready::Key { name, .. } if self.has_certificate() => {
                 Err(Refusal::other_way(format!("signed under a certificate, but the rule wants the key {name}")))
             }
@@ -148,6 +162,7 @@ impl<'a> Signature<'a> {
                 }
                 _ => false,
             },
+            Self::Notation(_) => false,
         };
         if holds {
             return Ok(());
@@ -166,6 +181,7 @@ impl<'a> Signature<'a> {
                 bundle03::admit(bundle, root)?;
                 Ok((**bundle).clone())
             }
+            Self::Notation(_) => Err(Refusal::unknown("it is no bundle")),
         }
     }
 
@@ -185,6 +201,17 @@ impl<'a> Signature<'a> {
             .map_err(|e| Refusal::unknown(e.to_string()))
     }
 
+    /// Returns the name under which it was signed, where its form says one. Called only when the signature was verified.
+    pub(super) fn reference(&self) -> Option<String> {
+        match self {
+            Self::Legacy(legacy) => match legacy.content() {
+                Content::Simple { payload, .. } => simple::reference(payload),
+                Content::Envelope { .. } => None,
+            },
+            Self::Bundle(_) | Self::Notation(_) => None,
+        }
+    }
+
     /// Returns the predicate of a statement. Called only when the signature and the subject were verified.
     pub(super) fn predicate(&self) -> Result<serde_json::Value, Refusal> {
         match self {
@@ -196,6 +223,7 @@ impl<'a> Signature<'a> {
                 SignatureContent::DsseEnvelope(envelope) => statement::predicate(envelope.payload.as_bytes()),
                 _ => Err(Refusal::unknown("it holds no statement")),
             },
+            Self::Notation(_) => Err(Refusal::unknown("it holds no statement")),
         }
     }
 
@@ -214,6 +242,7 @@ impl<'a> Signature<'a> {
                 }
                 _ => return Err(Refusal::unknown("it holds no envelope")),
             },
+            Self::Notation(_) => return Ok(Meaning::Signature),
         };
         if kind != statement::PAYLOAD_TYPE {
             return Err(Refusal::unknown(format!("the envelope holds a {kind:?}, not an in-toto statement")));
@@ -246,7 +275,18 @@ fn proof(
 ) -> Proof {
     let root = root.map(|root| root.used.clone());
     let Checked { log, entry, times } = checked;
-    Proof { signer, meaning, log, entry, root, certificate: None, times, not_checked }
+    Proof {
+        signer,
+        meaning,
+        log,
+        entry,
+        root,
+        certificate: None,
+        times,
+        time_source: None,
+        not_checked,
+        notes: Vec::new(),
+    }
 }
 
 /// What a record keeps of a verified certificate.

@@ -35,6 +35,8 @@ pub(super) fn person(signer: &Signer) -> String {
     match signer {
         Signer::Key { sha256, .. } => sha256.to_string(),
         Signer::Certificate { identity, issuer, .. } => format!("{issuer} {identity}"),
+        // The name and not the certificate: one holder may have several.
+        Signer::X509 { subject, issuer, .. } => format!("{issuer} {subject}"),
     }
 }
 

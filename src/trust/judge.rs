@@ -5,14 +5,14 @@ use super::decision::{self, Decision};
 use super::explain::{Attempted, Explanation, RuleAbout};
 use super::judged::{Judged, PieceUnder};
 use super::pieces::{self, Candidate, Piece};
+use super::policy_files::PolicyFiles;
 use super::rules::{self, Match, ReadyDemand, ReadyRule, Wants};
 use super::signers::{Material, TrustError};
 use super::time;
 use crate::document::evidence::ExemptionUsed;
 use crate::document::policy::{Exemption, Mode, Policy, TrustRootSource};
-use crate::model::{Descriptor, Digest, Evidence, ImageRef};
+use crate::model::{Descriptor, Evidence, ImageRef};
 use std::collections::BTreeMap;
-use std::io;
 
 /// Judges artifacts under one policy, at one time.
 pub struct Judge {
@@ -44,15 +44,11 @@ pub struct Judgement {
 }
 
 impl Judge {
-    /// Makes `policy` ready: `load` reads keys and roots by the paths in it, `now` is in seconds since 1970.
+    /// Makes `policy` ready: `load` reads keys, roots and trust stores by the paths in it, `now` is in seconds since 1970.
     ///
     /// `now` decides about exemptions, ages and signatures from the future. The verifying library also compares log
     /// times with the clock of the machine.
-    pub fn new(
-        policy: &Policy,
-        load: &mut dyn FnMut(&str) -> io::Result<Vec<u8>>,
-        now: i64,
-    ) -> Result<Self, TrustError> {
+    pub fn new(policy: &Policy, load: &mut dyn PolicyFiles, now: i64) -> Result<Self, TrustError> {
         // Without one, everything up to the first verification would seem to work.
         if sigstore_crypto::try_default_provider().is_none() {
             return Err(TrustError::NoProvider);
@@ -102,7 +98,7 @@ impl Judge {
             }
             ReadyDemand::Evidence(wants) => {
                 let judged: Vec<Judged> =
-                    pieces.into_iter().map(|piece| self.judged(piece, &subject.digest, wants)).collect();
+                    pieces.into_iter().map(|piece| self.judged(piece, (name, subject), wants)).collect();
                 (decision::decide(wants, &judged), judged)
             }
         };
@@ -144,14 +140,14 @@ impl Judge {
     }
 
     /// Judges one piece under every signer of a rule.
-    fn judged(&self, piece: Piece<'_>, subject: &Digest, wants: &Wants) -> Judged {
+    fn judged(&self, piece: Piece<'_>, (name, subject): (&ImageRef, &Descriptor), wants: &Wants) -> Judged {
         let Piece { record, material, damaged } = piece;
         let mut judged = Judged::of(record, damaged);
         let Some(layer) = material else { return judged };
         match Signature::read(&layer) {
             Err(refusal) => judged.refuse_all(wants, &refusal),
             Ok(signature) => {
-                let piece = PieceUnder { signature: &signature, wants, stale: &self.stale, now: self.now };
+                let piece = PieceUnder { signature: &signature, name, wants, stale: &self.stale, now: self.now };
                 for (at, signer) in wants.signers.iter().enumerate() {
                     judged.take(&piece, at, signature.attempt(subject, signer, self.now));
                 }

@@ -6,8 +6,8 @@ use super::explain::Attempted;
 use super::outcome::{Meaning, Proof, Refusal};
 use super::rules::{WantedAttestation, Wants};
 use super::{predicate, time};
-use crate::document::policy::Age;
-use crate::model::{Evidence, Verdict};
+use crate::document::policy::{Age, SignedReference};
+use crate::model::{Evidence, ImageRef, Verdict};
 use std::collections::BTreeMap;
 
 /// A piece with what was found about it.
@@ -28,6 +28,8 @@ pub(super) struct Judged {
 /// What a piece is judged with.
 pub(super) struct PieceUnder<'a> {
     pub signature: &'a Signature<'a>,
+    /// The artifact at its source.
+    pub name: &'a ImageRef,
     pub wants: &'a Wants,
     /// Roots that are too old, with the reason.
     pub stale: &'a BTreeMap<String, String>,
@@ -71,6 +73,7 @@ impl Judged {
     fn demanded(&mut self, piece: &PieceUnder<'_>, at: usize, proof: Proof) -> Result<Proof, Refusal> {
         let kind = match &proof.meaning {
             Meaning::Signature => {
+                let proof = piece.signed_here(proof)?;
                 return match piece.wants.signatures.as_ref().and(piece.wants.max_age) {
                     Some(age) => fresh(proof, age, piece.now),
                     None => Ok(proof),
@@ -146,6 +149,33 @@ fn hold(holders: &mut Holders, at: usize, proof: &Proof) {
 }
 
 impl PieceUnder<'_> {
+    /// Compares the name under which it was signed with that of the source, where the rule asks for it.
+    fn signed_here(&self, proof: Proof) -> Result<Proof, Refusal> {
+        let wanted = match (self.wants.signed_reference, &self.name.tag) {
+            (SignedReference::Any, _) => return Ok(proof),
+            (SignedReference::Exact, Some(tag)) => format!("{}:{tag}", self.name.repository),
+            (SignedReference::Exact, None) | (SignedReference::Repository, _) => self.name.repository.to_string(),
+        };
+        let Some(found) = self.signature.reference() else {
+            let reason =
+                format!("signed by {}, which says no name, and the rule wants one signed as {wanted}", proof.by());
+            return Err(Refusal::signer(reason, proof));
+        };
+        let same = match found.parse::<ImageRef>() {
+            Ok(named) if self.wants.signed_reference == SignedReference::Repository => {
+                named.repository.to_string() == wanted
+            }
+            Ok(named) => named.to_string() == wanted,
+            Err(_) => false,
+        };
+        if same {
+            return Ok(proof);
+        }
+        let found = crate::model::fault::printable(&found);
+        let reason = format!("signed by {} as {found}, and the rule wants one signed as {wanted}", proof.by());
+        Err(Refusal::signer(reason, proof))
+    }
+
     fn root_is_fresh(&self, proof: Proof) -> Result<Proof, Refusal> {
         let Some(root) = &proof.root else { return Ok(proof) };
         match self.stale.get(&root.name) {
@@ -202,6 +232,7 @@ fn describe(record: &mut Evidence, proof: &Proof) {
     record.log = Some(proof.log.name().to_owned());
     record.log_entry = proof.entry.clone();
     record.trust_root = proof.root.clone();
+    record.time_source = proof.time_source.clone();
     record.times = proof.times.iter().map(|time| time.recorded()).collect();
     record.not_checked = proof.not_checked.iter().map(|name| (*name).to_owned()).collect();
     if let Meaning::Attestation(kind) = &proof.meaning {

@@ -22,6 +22,8 @@ mod consent;
 mod decision;
 mod envelope;
 mod explain;
+#[doc(hidden)]
+pub mod fuzzing;
 mod identity;
 mod judge;
 mod judged;
@@ -29,9 +31,11 @@ pub mod keyfile;
 pub mod keys;
 mod legacy;
 mod marks;
+mod notation;
 mod outcome;
 mod pem;
 mod pieces;
+mod policy_files;
 mod predicate;
 mod roots;
 mod rules;
@@ -47,7 +51,9 @@ pub use explain::{Attempted, DemandStep, Explanation, RuleAbout};
 pub use judge::{Judge, Judgement};
 pub use keys::{KeyError, PublicKey, SigningKey};
 pub use marks::{BundleSeals, Countersigned};
+pub use notation::StoreError;
 pub use pieces::{Candidate, legacy_tags, wants_layers};
+pub use policy_files::PolicyFiles;
 pub use roots::RootError;
 pub use seal::{
     BUNDLE_STATEMENT, COUNTERSIGNATURE_STATEMENT, LOCK_STATEMENT, RECEIPT_STATEMENT, SealError, SealSignature, Sealed,

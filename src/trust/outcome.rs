@@ -21,8 +21,12 @@ pub(super) struct Proof {
     pub certificate: Option<CertificateFacts>,
     /// Verified times, earliest first.
     pub times: Vec<Moment>,
+    /// Who vouches for the times, where it is not the log.
+    pub time_source: Option<String>,
     /// What an offline verifier did not check.
     pub not_checked: Vec<&'static str>,
+    /// What did not hold and was not enforced, in words.
+    pub notes: Vec<String>,
 }
 
 /// A verified time.
@@ -136,6 +140,7 @@ impl Proof {
         match &self.signer {
             Signer::Key { name, .. } => format!("key {name}"),
             Signer::Certificate { identity, issuer, .. } => format!("{identity} (issuer {issuer})"),
+            Signer::X509 { subject, issuer, .. } => format!("{subject} (certificate by {issuer})"),
         }
     }
 
@@ -156,6 +161,7 @@ impl Proof {
         };
         let first = self.times.iter().map(|time| time.second).min();
         let at = first.map(|at| format!(" at {}", time::rfc3339(at))).unwrap_or_default();
-        format!("{} by {}{at}{log}", self.what(), self.by())
+        let notes: String = self.notes.iter().map(|note| format!("; {note}")).collect();
+        format!("{} by {}{at}{log}{notes}", self.what(), self.by())
     }
 }

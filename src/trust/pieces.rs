@@ -3,6 +3,7 @@
 //! What a document says of itself, its tag and its annotations are hints. They decide how a piece is read, never
 //! what it is worth.
 
+use super::notation::Form;
 use crate::model::evidence::EvidenceKind;
 use crate::model::port::ManifestBytes;
 use crate::model::{Descriptor, Digest, Evidence, ImageDocument, ImageManifest, MediaType, Tag, Verdict, limits};
@@ -35,10 +36,9 @@ pub fn legacy_tags(subject: &Digest) -> Vec<(Tag, EvidenceKind)> {
 pub fn wants_layers(document: &ImageDocument) -> bool {
     let ImageDocument::Image(image) = document else { return false };
     let total = image.layers.iter().try_fold(0_u64, |sum, layer| sum.checked_add(layer.size));
-    image.layers.iter().any(|layer| sort(layer).is_some())
-        && !is_notation(image)
+    image.layers.iter().any(|layer| sort(image, layer).is_some())
         && image.layers.len() <= limits::SIGNATURES_PER_SUBJECT
-        && image.layers.iter().all(|layer| layer.size <= layer_limit(layer))
+        && image.layers.iter().all(|layer| layer.size <= layer_limit(sort(image, layer)))
         && total.is_some_and(|total| total <= limits::EVIDENCE_BYTES)
 }
 
@@ -51,9 +51,14 @@ pub(super) enum Sort {
     Envelope,
     /// Sigstore bundle.
     Bundle,
+    /// Envelope of the Notary Project.
+    Notation(Form),
 }
 
-fn sort(layer: &Descriptor) -> Option<Sort> {
+fn sort(image: &ImageManifest, layer: &Descriptor) -> Option<Sort> {
+    if is_notation(image) {
+        return Form::of(layer.media_type.as_str()).map(Sort::Notation);
+    }
     match layer.media_type.as_str() {
         MediaType::COSIGN_SIMPLE_SIGNING => Some(Sort::Simple),
         MediaType::DSSE_ENVELOPE => Some(Sort::Envelope),
@@ -64,11 +69,11 @@ fn sort(layer: &Descriptor) -> Option<Sort> {
     }
 }
 
-fn layer_limit(layer: &Descriptor) -> u64 {
-    match sort(layer) {
+fn layer_limit(sort: Option<Sort>) -> u64 {
+    match sort {
         Some(Sort::Envelope) => limits::ATTESTATION_BYTES,
         Some(Sort::Bundle) => limits::SIGNATURE_BUNDLE_BYTES,
-        Some(Sort::Simple) | None => limits::SIGNATURE_BYTES,
+        Some(Sort::Simple | Sort::Notation(_)) | None => limits::SIGNATURE_BYTES,
     }
 }
 
@@ -122,16 +127,31 @@ fn sorted<'a>(subject: &Digest, candidate: &'a Candidate) -> Vec<Piece<'a>> {
     };
     if is_notation(&image) {
         record.kind = EvidenceKind::Notation;
-        return vec![Piece::only(record, Verdict::Unknown, "notation signatures are not judged by this version")];
+        return vec![notation(record, &image, candidate)];
     }
-    if !image.layers.iter().any(|layer| sort(layer).is_some()) {
+    if !image.layers.iter().any(|layer| sort(&image, layer).is_some()) {
         return vec![unsigned(record, &image)];
     }
-    if image.layers.len() > 1 && image.layers.iter().any(|layer| sort(layer) == Some(Sort::Bundle)) {
+    if image.layers.len() > 1 && image.layers.iter().any(|layer| sort(&image, layer) == Some(Sort::Bundle)) {
         record.kind = EvidenceKind::SigstoreBundle;
         return vec![Piece::only(record, Verdict::Bad, "a signature bundle stands alone, but here are several layers")];
     }
-    image.layers.into_iter().map(|layer| piece(&record, layer, candidate)).collect()
+    image.layers.iter().map(|layer| piece(&record, sort(&image, layer), layer, candidate)).collect()
+}
+
+/// Takes the envelope out of a signature of the Notary Project, which is its only layer.
+fn notation<'a>(record: Evidence, image: &ImageManifest, candidate: &'a Candidate) -> Piece<'a> {
+    let [layer] = image.layers.as_slice() else {
+        let why = format!("a notation signature has one layer, and here are {}", image.layers.len());
+        return Piece::only(record, Verdict::Bad, why);
+    };
+    match sort(image, layer) {
+        Some(sort) => piece(&record, Some(sort), layer, candidate),
+        None => {
+            let why = format!("an envelope of type {} is not known here", layer.media_type);
+            Piece::only(record, Verdict::Unknown, why)
+        }
+    }
 }
 
 fn is_notation(image: &ImageManifest) -> bool {
@@ -151,18 +171,19 @@ fn unsigned<'a>(mut record: Evidence, image: &ImageManifest) -> Piece<'a> {
     Piece::only(record, Verdict::Unknown, format!("nothing that is judged ({kind})"))
 }
 
-fn piece<'a>(record: &Evidence, layer: Descriptor, candidate: &'a Candidate) -> Piece<'a> {
+fn piece<'a>(record: &Evidence, sort: Option<Sort>, layer: &Descriptor, candidate: &'a Candidate) -> Piece<'a> {
     let mut record = record.clone();
     record.layer = Some(layer.digest.clone());
-    let Some(sort) = sort(&layer) else {
+    let Some(sort) = sort else {
         return Piece::only(record, Verdict::Unknown, format!("nothing that is judged ({})", layer.media_type));
     };
     record.kind = match sort {
         Sort::Simple => EvidenceKind::CosignSignature,
         Sort::Envelope => EvidenceKind::CosignAttestation,
         Sort::Bundle => EvidenceKind::SigstoreBundle,
+        Sort::Notation(_) => EvidenceKind::Notation,
     };
-    let limit = layer_limit(&layer);
+    let limit = layer_limit(Some(sort));
     if layer.size > limit {
         let why = format!("not judged: it has {} bytes, the limit is {limit}", layer.size);
         return Piece::only(record, Verdict::Unknown, why);
@@ -173,7 +194,7 @@ fn piece<'a>(record: &Evidence, layer: Descriptor, candidate: &'a Candidate) -> 
     if !layer.names_bytes(bytes) {
         return Piece::damaged(record, format!("its content is not {layer}"));
     }
-    Piece { record, material: Some(Layer { sort, descriptor: layer, bytes }), damaged: false }
+    Piece { record, material: Some(Layer { sort, descriptor: layer.clone(), bytes }), damaged: false }
 }
 
 impl Piece<'_> {
@@ -204,6 +225,7 @@ fn blank(subject: &Digest, candidate: &Candidate) -> Evidence {
         log_entry: None,
         trust_root: None,
         times: Vec::new(),
+        time_source: None,
         predicate_type: None,
         not_checked: Vec::new(),
     }

@@ -58,7 +58,7 @@ fn constrain(constraint: &Constraint, predicate: &Value, now: i64) -> Result<(),
 }
 
 fn passes(test: &Test, value: &Value, now: i64) -> bool {
-    let second = || value.as_str().and_then(time::second);
+    let second = || value.as_str().and_then(time::parse);
     match test {
         Test::OneOf(values) => values.iter().any(|wanted| equal(wanted, value)),
         Test::Pattern(regexp) => value.as_str().is_some_and(|text| regexp.matches(text)),

@@ -4,7 +4,7 @@ use super::consent::Ask;
 use super::signers::{Material, Ready, TrustError};
 use crate::document::pattern::Pattern;
 use crate::document::policy::{
-    AcceptedSigner, Age, AttestationDemand, Consent, Demand, Exemption, Mode, Policy, Rule, SignedBy,
+    AcceptedSigner, Age, AttestationDemand, Consent, Demand, Exemption, Mode, Policy, Rule, SignedBy, SignedReference,
 };
 use crate::model::ImageRef;
 use std::collections::BTreeMap;
@@ -32,6 +32,8 @@ pub(super) struct Wants {
     pub signers: Vec<Ready>,
     /// Whose signatures; `None` where no signature is wanted.
     pub signatures: Option<Ask>,
+    /// What signatures must say of the artifact's name.
+    pub signed_reference: SignedReference,
     /// How long ago signatures may have been made.
     pub max_age: Option<Age>,
     pub attestations: Vec<WantedAttestation>,
@@ -72,6 +74,7 @@ pub(super) fn ready(policy: &Policy, material: &Material) -> Result<Vec<ReadyRul
                 ReadyDemand::Evidence(Wants {
                     signers: builder.ready,
                     signatures,
+                    signed_reference: rule.signed_reference,
                     max_age: *max_age,
                     attestations: wanted,
                 })

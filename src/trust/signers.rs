@@ -2,8 +2,10 @@
 
 use super::identity::Wanted;
 use super::keys::{KeyError, PublicKey};
+use super::notation::{Store, StoreError, Trusted};
+use super::policy_files::PolicyFiles;
 use super::roots::{Root, RootError};
-use crate::document::policy::{AcceptedSigner, KeySource, LogDemand, Policy, SctDemand};
+use crate::document::policy::{AcceptedSigner, KeySource, LogDemand, Policy, SctDemand, StoreName};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -48,13 +50,13 @@ pub enum TrustError {
         /// Cause.
         source: Box<RootError>,
     },
-    /// A signer of a kind that is not judged.
-    #[error("{place} rule {rule}: notation signatures are not judged by this version")]
-    Notation {
-        /// Policy.
-        place: String,
-        /// Number of the rule from 1.
-        rule: usize,
+    /// A trust store cannot be used.
+    #[error("the trust store {name:?} of the policy cannot be used: {source}")]
+    Store {
+        /// Name in the policy.
+        name: String,
+        /// Cause.
+        source: Box<StoreError>,
     },
     /// A rule names a key or a root that the policy does not have.
     #[error("{place} rule {rule} names {name:?}, which the policy does not have")]
@@ -74,6 +76,8 @@ pub(super) enum Ready {
     Key { name: String, key: PublicKey, log: LogDemand, root: Option<Arc<Root>> },
     /// A holder of a certificate.
     Keyless { root: Arc<Root>, wanted: Wanted, log: LogDemand, sct: SctDemand },
+    /// A holder of a certificate of a trust store.
+    Notation(Box<Trusted>),
 }
 
 impl Ready {
@@ -82,6 +86,7 @@ impl Ready {
         match self {
             Self::Key { name, .. } => format!("key {name}"),
             Self::Keyless { wanted, .. } => wanted.words(),
+            Self::Notation(trusted) => trusted.words(),
         }
     }
 }
@@ -90,16 +95,17 @@ impl Ready {
 pub(super) struct Material {
     keys: BTreeMap<String, PublicKey>,
     roots: BTreeMap<String, Arc<Root>>,
+    stores: BTreeMap<String, Arc<Store>>,
 }
 
 impl Material {
     /// Loads what the policy names; `load` reads a file by the path in the policy.
-    pub(super) fn load(policy: &Policy, load: &mut dyn FnMut(&str) -> io::Result<Vec<u8>>) -> Result<Self, TrustError> {
-        let mut material = Self { keys: BTreeMap::new(), roots: BTreeMap::new() };
+    pub(super) fn load(policy: &Policy, load: &mut dyn PolicyFiles) -> Result<Self, TrustError> {
+        let mut material = Self { keys: BTreeMap::new(), roots: BTreeMap::new(), stores: BTreeMap::new() };
         for (name, source) in &policy.keys {
             let text = match source {
                 KeySource::Pem(text) => text.as_bytes().to_vec(),
-                KeySource::File(file) => load(file).map_err(|source| TrustError::KeyFile {
+                KeySource::File(file) => load.read(file).map_err(|source| TrustError::KeyFile {
                     name: name.clone(),
                     file: file.clone(),
                     source,
@@ -109,9 +115,14 @@ impl Material {
             material.keys.insert(name.clone(), key);
         }
         for (name, source) in &policy.trust_roots {
-            let root = Root::load(name, source, load)
+            let root = Root::load(name, source, &mut |file| load.read(file))
                 .map_err(|source| TrustError::Root { name: name.clone(), source: Box::new(source) })?;
             material.roots.insert(name.clone(), Arc::new(root));
+        }
+        for (name, source) in &policy.trust_stores {
+            let store = Store::load(name, source, load)
+                .map_err(|source| TrustError::Store { name: name.clone(), source: Box::new(source) })?;
+            material.stores.insert(name.clone(), Arc::new(store));
         }
         Ok(material)
     }
@@ -126,7 +137,14 @@ impl Material {
                 let root = signer.trust_root.as_deref().map(root).transpose()?;
                 Ok(Ready::Key { name: signer.name.clone(), key, log: signer.log, root })
             }
-            AcceptedSigner::Notation(_) => Err(TrustError::Notation { place: place.to_owned(), rule }),
+            AcceptedSigner::Notation(signer) => {
+                let store = |wanted: &StoreName| {
+                    let found = self.stores.get(&wanted.name).filter(|store| store.is(wanted)).cloned();
+                    found.ok_or_else(|| missing(&wanted.to_string()))
+                };
+                let stores = signer.trust_stores.iter().map(store).collect::<Result<_, _>>()?;
+                Ok(Ready::Notation(Box::new(Trusted { signer: signer.clone(), stores })))
+            }
             AcceptedSigner::Keyless(signer) => {
                 let wanted = Wanted {
                     issuer: signer.issuer.clone(),

@@ -1,7 +1,8 @@
 //! Simple signing: the payload that cosign's older form signs, read and written in cosign's shape.
 //!
 //! The layer's bytes are what is signed. `critical.image.docker-manifest-digest` names the subject;
-//! `critical.identity.docker-reference` says where it was signed and is never compared with anything.
+//! `critical.identity.docker-reference` says where it was signed; it is compared only where a rule asks for it
+//! (`signedReference`), and then with the name at the source.
 
 use super::keys::{KeyError, SigningKey};
 use crate::model::Digest;
@@ -71,6 +72,24 @@ pub(super) fn check(payload: &[u8], subject: &Digest) -> Result<(), String> {
         return Err(format!("the signature is about {named}, not about {subject}"));
     }
     Ok(())
+}
+
+/// Returns the name under which a `payload` that [`check`] accepted was signed.
+pub(super) fn reference(payload: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        critical: Identified,
+    }
+    #[derive(Deserialize)]
+    struct Identified {
+        identity: Identity,
+    }
+    #[derive(Deserialize)]
+    struct Identity {
+        #[serde(rename = "docker-reference")]
+        reference: String,
+    }
+    json::parse::<Named>(payload).ok().map(|named| named.critical.identity.reference)
 }
 
 #[cfg(test)]

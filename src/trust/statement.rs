@@ -74,6 +74,17 @@ mod tests {
     }
 
     #[test]
+    fn a_predicate_is_looked_into_up_to_the_limit() {
+        let of = |size: usize| {
+            let text = format!(r#"{{"predicate":"{}"}}"#, "a".repeat(size));
+            predicate(text.as_bytes()).map(|_| ()).map_err(|refusal| refusal.reason)
+        };
+        assert_eq!(of(limits::PREDICATE_BYTES - 16), Ok(()));
+        assert!(of(limits::PREDICATE_BYTES - 15).unwrap_err().contains("more than"));
+        assert_eq!(predicate(b"{}").unwrap(), serde_json::Value::Null);
+    }
+
+    #[test]
     fn only_a_statement_about_the_subject_says_something_about_it() {
         let hex = Digest::of(b"").hex();
         let good = format!(

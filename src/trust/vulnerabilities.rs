@@ -18,7 +18,7 @@ pub(super) fn check(wanted: &Vulnerabilities, predicate: &Value, now: i64) -> Re
         let text = scanned.iter().find_map(|at| predicate.pointer(at).and_then(Value::as_str));
         let text =
             text.ok_or_else(|| format!("it does not say when it was made, the rule wants one of at most {age}"))?;
-        let at = time::second(text).ok_or_else(|| format!("it was made at {text:?}, which is no time"))?;
+        let at = time::parse(text).ok_or_else(|| format!("it was made at {text:?}, which is no time"))?;
         if !time::fresh(at, age.seconds(), now) {
             return Err(format!("it was made at {}, the rule wants one of at most {age}", time::rfc3339(at)));
         }

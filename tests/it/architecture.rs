@@ -25,7 +25,7 @@ const FLOORS: [(&str, u8); 12] = [
 
 /// Door of each foreign crate: a file, or a room where the crate's types are that room's subject.
 /// `serde`, `serde_json` and `thiserror` are free everywhere; `testkit` may open any door.
-const DOORS: [(&str, &[&str]); 35] = [
+const DOORS: [(&str, &[&str]); 40] = [
     ("sha2", &["model/digest.rs"]),
     ("serde_saphyr", &["document/yaml.rs"]),
     ("semver", &["discover/select.rs"]),
@@ -35,7 +35,7 @@ const DOORS: [(&str, &[&str]); 35] = [
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
     ("bytes", &["registry/", "serve/"]),
-    ("base64", &["registry/", "trust/", "serve/auth.rs"]),
+    ("base64", &["registry/", "trust/", "serve/auth.rs", "document/policy/import/containers.rs"]),
     ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/"]),
     ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs", "cli/prompt.rs"]),
     ("tokio", &["registry/", "serve/"]),
@@ -56,7 +56,12 @@ const DOORS: [(&str, &[&str]); 35] = [
     ("sigstore_trust_root", &["trust/"]),
     ("sigstore_crypto", &["trust/"]),
     ("sigstore_types", &["trust/"]),
-    ("aws_lc_rs", &["trust/keys.rs"]),
+    ("aws_lc_rs", &["trust/keys.rs", "trust/notation/algorithm.rs"]),
+    ("x509_cert", &["trust/notation/"]),
+    ("cms", &["trust/notation/token.rs"]),
+    ("coset", &["trust/notation/cose.rs"]),
+    ("webpki", &["trust/notation/chain.rs"]),
+    ("rustls_pki_types", &["trust/notation/chain.rs"]),
     ("scrypt", &["trust/keyfile.rs"]),
     ("crypto_secretbox", &["trust/keyfile.rs"]),
     ("regex", &["document/policy/regexp.rs"]),

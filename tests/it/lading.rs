@@ -41,6 +41,7 @@ fn evidence(verdict: Verdict, words: &str) -> Evidence {
         log_entry: Some(LogEntry { log: "ab".into(), index: 7 }),
         trust_root: Some(RootUsed { name: "public-good".into(), sha256: Digest::of(b"root") }),
         times: vec![VerifiedTime { at: "2031-01-01T00:01:00Z".into(), by: TimeSource::Log }],
+        time_source: None,
         predicate_type: Some("https://slsa.dev/provenance/v1".into()),
         not_checked: vec!["revocation".into()],
     }

@@ -5,6 +5,7 @@ use crate::bundle::Input;
 use crate::cli::connect::Connecting;
 use crate::cli::environment::Environment;
 use crate::cli::error::{CliError, DONE, REFUSED};
+use crate::cli::human;
 use crate::cli::judging::{Judging, medium};
 use crate::cli::output::{Form, Output};
 use crate::cli::wanting::Wanting;
@@ -46,7 +47,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         Form::Json => output.json(&checked),
         Form::Table => show(&checked, output),
     }
-    Ok(if checked.all_accepted() { DONE } else { REFUSED })
+    let refused = checked.artifacts.iter().filter(|artifact| !artifact.accepted).count();
+    if refused == 0 {
+        return Ok(DONE);
+    }
+    let message =
+        format!("the policy refuses {refused} of {}", human::count(checked.artifacts.len() as u64, "artifact"));
+    Err(CliError { code: REFUSED, ..CliError::usage(message) })
 }
 
 fn at_the_source(

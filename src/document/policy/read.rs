@@ -3,7 +3,9 @@
 mod attestation;
 mod signers;
 
-use super::{Demand, EmbeddedRoot, Exemption, KeySource, Mode, Policy, Rule, TrustRootSource, TrustStoreSource};
+use super::{
+    Demand, EmbeddedRoot, Exemption, KeySource, Mode, Policy, Rule, SignedReference, TrustRootSource, TrustStoreSource,
+};
 use super::{bundle, notation};
 use crate::document::form::{Clerk, Form};
 use crate::document::pattern::Pattern;
@@ -25,7 +27,8 @@ pub(super) const FIELDS: &[&str] = &[
 ];
 pub(super) const ROOT: &[&str] = &["file", "sha256", "fetched", "embedded"];
 pub(super) const KEY: &[&str] = &["file", "pem"];
-pub(super) const RULE: &[&str] = &["match", "mode", "signatures", "maxAge", "attestations", "exempt", "deny"];
+pub(super) const RULE: &[&str] =
+    &["match", "mode", "signatures", "signedReference", "maxAge", "attestations", "exempt", "deny"];
 pub(super) const EXEMPTION: &[&str] = &["reason", "until"];
 pub(super) const MODES: &[(&str, Mode)] = &[("enforce", Mode::Enforce), ("audit", Mode::Audit)];
 #[cfg(test)]
@@ -33,6 +36,8 @@ pub(super) use attestation::{ATTESTATION, CONSTRAINT, PROVENANCE, VULNERABILITIE
 #[cfg(test)]
 pub(super) use signers::{CONSENT, KEY_SIGNER, KEYLESS};
 
+const REFERENCES: &[(&str, SignedReference)] =
+    &[("any", SignedReference::Any), ("repository", SignedReference::Repository), ("exact", SignedReference::Exact)];
 const EMBEDDED: &[(&str, EmbeddedRoot)] =
     &[("public-good", EmbeddedRoot::PublicGood), ("github", EmbeddedRoot::Github)];
 
@@ -133,8 +138,18 @@ fn rule(desk: &Desk<'_>, node: &Node, seen: &mut BTreeSet<String>) -> Option<Rul
     let form = clerk.form(node, RULE)?;
     let patterns = patterns(clerk, &form, node, seen);
     let mode = form.get("mode").and_then(|node| clerk.word(node, MODES));
+    let signed_reference =
+        form.get("signedReference").and_then(|node| clerk.word(node, REFERENCES)).unwrap_or_default();
+    for name in ["signedReference", "maxAge"] {
+        if let Some(node) = form.get(name).filter(|_| form.get("signatures").is_none()) {
+            let attested = name == "maxAge" && form.get("attestations").is_some();
+            if !attested {
+                clerk.note(node, format!("{name} is about signatures, and the rule wants none"));
+            }
+        }
+    }
     let demand = demand(desk, &form, node)?;
-    Some(Rule { patterns, demand, mode, line: node.line, origin: String::new() })
+    Some(Rule { patterns, demand, mode, signed_reference, line: node.line, origin: String::new() })
 }
 
 fn patterns(clerk: &Clerk<'_>, form: &Form<'_>, node: &Node, seen: &mut BTreeSet<String>) -> Vec<Pattern> {

@@ -3,7 +3,7 @@
 use super::{
     AcceptedSigner, Age, AttestationDemand, BundleDemand, Claim, Consent, Constraint, Demand, EmbeddedRoot, Exemption,
     Instant, KeySource, LogDemand, Mode, NotationSigner, Policy, PredicateTypes, Provenance, Rule, Scale, SctDemand,
-    SignedBy, Test, TextMatch, TrustRootSource, TrustStoreSource, Vulnerabilities,
+    SignedBy, SignedReference, Test, TextMatch, TrustRootSource, TrustStoreSource, Vulnerabilities,
 };
 use crate::document::pattern::Pattern;
 use crate::document::{API_VERSION, yaml};
@@ -85,6 +85,8 @@ struct RuleForm<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     signatures: Option<&'a Consent>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    signed_reference: Option<SignedReference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     max_age: Option<Age>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     attestations: &'a [AttestationDemand],
@@ -100,6 +102,7 @@ impl<'a> From<&'a Rule> for RuleForm<'a> {
             patterns: &rule.patterns,
             mode: rule.mode,
             signatures: None,
+            signed_reference: (rule.signed_reference != SignedReference::Any).then_some(rule.signed_reference),
             max_age: None,
             attestations: &[],
             exempt: None,

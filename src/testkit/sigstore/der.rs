@@ -9,7 +9,8 @@ pub fn tlv(tag: u8, parts: &[&[u8]]) -> Vec<u8> {
     match body.len() {
         n @ 0..=127 => out.push(u8::try_from(n).unwrap()),
         n @ 128..=255 => out.extend([0x81, u8::try_from(n).unwrap()]),
-        n => out.extend([0x82, u8::try_from(n >> 8).unwrap(), u8::try_from(n & 255).unwrap()]),
+        n @ 256..=0xffff => out.extend([0x82, u8::try_from(n >> 8).unwrap(), u8::try_from(n & 255).unwrap()]),
+        n => out.extend([&[0x83], &u32::try_from(n).unwrap().to_be_bytes()[1..]].concat()),
     }
     out.extend(body);
     out
