@@ -2,10 +2,11 @@
 
 use super::clock;
 use super::error::CliError;
-use super::judging::{Judging, load, text};
+use super::judging::{Judging, text};
+use super::policy_files::Beside;
 use crate::document::policy::{BundleDemand, KeySource, PersonKey, Policy, ReportDemand, Unsigned, Until};
 use crate::flow::FlowError;
-use crate::trust::Authors;
+use crate::trust::{Authors, PolicyFiles};
 use std::path::{Path, PathBuf};
 
 /// Whose signature over a bundle is accepted.
@@ -38,7 +39,7 @@ impl Authoring {
                 return Err(CliError::usage(what).with_hint(hint));
             }
             Some((Policy { bundle: Some(demand), place, .. }, base)) => {
-                ready(&demand, &place, &mut |name| load(Some(&base), name))?
+                ready(&demand, &place, &mut Beside::new(Some(&base)))?
             }
             _ => self.flags()?,
         };
@@ -62,14 +63,14 @@ impl Authoring {
             )));
         }
         let demand = demand(persons(&self.bundle_keys)?, persons(&self.countersigners)?, threshold);
-        ready(&demand, "the flags", &mut |name| Err(std::io::Error::other(name.to_owned())))
+        ready(&demand, "the flags", &mut |name: &str| Err(std::io::Error::other(name.to_owned())))
     }
 }
 
 /// Returns authors, each with a key of their own, of whom `threshold` must have signed.
 pub fn authors_of(keys: &[PathBuf], threshold: usize) -> Result<Authors, CliError> {
     let demand = demand(persons(keys)?, Vec::new(), threshold);
-    ready(&demand, "the flags", &mut |name| Err(std::io::Error::other(name.to_owned())))
+    ready(&demand, "the flags", &mut |name: &str| Err(std::io::Error::other(name.to_owned())))
 }
 
 const fn demand(keys: Vec<PersonKey>, countersigners: Vec<PersonKey>, threshold: usize) -> BundleDemand {
@@ -89,8 +90,6 @@ fn name(path: &Path) -> String {
     crate::model::fault::printable(&path.display().to_string())
 }
 
-type Load<'a> = &'a mut dyn FnMut(&str) -> std::io::Result<Vec<u8>>;
-
-fn ready(demand: &BundleDemand, origin: &str, load: Load<'_>) -> Result<Authors, CliError> {
+fn ready(demand: &BundleDemand, origin: &str, load: &mut dyn PolicyFiles) -> Result<Authors, CliError> {
     Authors::new(demand, origin, load, clock::seconds()).map_err(|error| FlowError::from(error).into())
 }

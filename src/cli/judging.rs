@@ -146,12 +146,6 @@ pub fn make_judge_at(policy: &Policy, base: Option<&Path>, now: i64) -> Result<J
     Judge::new(policy, &mut Beside::new(base), now).map_err(|error| FlowError::from(error).into())
 }
 
-/// Reads a file that a policy names, beside that policy.
-pub fn load(base: Option<&Path>, name: &str) -> io::Result<Vec<u8>> {
-    let path = base.map_or_else(|| PathBuf::from(name), |base| base.join(name));
-    read_paper(&path).map_err(|error| io::Error::other(error.to_string()))
-}
-
 /// Opens what `-` or a list of volumes, folders and globs stands for.
 pub fn medium(arguments: &[PathBuf]) -> Result<crate::flow::Medium, CliError> {
     if let [only] = arguments

@@ -337,6 +337,9 @@ rules:
             ("constraint", CONSTRAINT),
             ("provenance", PROVENANCE),
             ("vulnerabilities", VULNERABILITIES),
+            ("bundle", bundle::BUNDLE),
+            ("author", bundle::AUTHOR),
+            ("countersigner", bundle::COUNTERSIGNER),
         ] {
             assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
         }

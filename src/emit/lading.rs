@@ -330,8 +330,8 @@ fn signer(signer: &Signer) -> Markup {
             Markup::all(named.into_iter().chain(claims))
         }
         Signer::X509 { subject, issuer, sha256, scheme } => {
-            let issued = text(format!("\nissued by {issuer}\n{scheme}\n"));
-            Markup::all([code(subject), issued, code(sha256)])
+            let named = text(format!("{subject}\nissued by {issuer}\nscheme {scheme}\n"));
+            Markup::all([named, code(sha256)])
         }
     }
 }

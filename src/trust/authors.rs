@@ -6,13 +6,13 @@
 
 use super::keys::PublicKey;
 use super::marks::{BundleSeals, Judged, Person, Reader};
+use super::policy_files::PolicyFiles;
 use super::seal::SealError;
 use super::signers::TrustError;
 use crate::document::countersignature::{Mark, MarkRole};
 use crate::document::policy::{BundleDemand, KeySource, PersonKey, ReportDemand, Unsigned};
 use crate::model::{Digest, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 
 /// Whose signature over a bundle is accepted.
 pub struct Authors {
@@ -44,12 +44,7 @@ impl Authors {
     ///
     /// # Errors
     /// A key that cannot be read, or that stands under two names: it would count as two persons.
-    pub fn new(
-        demand: &BundleDemand,
-        origin: &str,
-        load: &mut dyn FnMut(&str) -> io::Result<Vec<u8>>,
-        now: i64,
-    ) -> Result<Self, TrustError> {
+    pub fn new(demand: &BundleDemand, origin: &str, load: &mut dyn PolicyFiles, now: i64) -> Result<Self, TrustError> {
         let mut persons: Vec<Person> = Vec::new();
         let mut names: BTreeMap<Digest, String> = BTreeMap::new();
         for key in demand.keys.iter().chain(&demand.countersigners) {
@@ -202,12 +197,12 @@ impl Authors {
     }
 }
 
-fn person(written: &PersonKey, load: &mut dyn FnMut(&str) -> io::Result<Vec<u8>>) -> Result<Person, TrustError> {
+fn person(written: &PersonKey, load: &mut dyn PolicyFiles) -> Result<Person, TrustError> {
     let name = || written.name.clone();
     let text = match &written.key {
         KeySource::Pem(text) => text.as_bytes().to_vec(),
         KeySource::File(file) => {
-            load(file).map_err(|source| TrustError::KeyFile { name: name(), file: file.clone(), source })?
+            load.read(file).map_err(|source| TrustError::KeyFile { name: name(), file: file.clone(), source })?
         }
     };
     let key = PublicKey::from_pem(&text).map_err(|source| TrustError::Key { name: name(), source })?;
