@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod bundle_damage;
 mod bundle_golden;
+mod chart_functions;
 mod chart_limits;
 mod chart_render;
 mod commands;
