@@ -501,4 +501,7 @@ source "$repository/scripts/real/notation.sh"
 # shellcheck source=scripts/real/policy.sh
 source "$repository/scripts/real/policy.sh"
 
+# shellcheck source=scripts/real/charts.sh
+source scripts/real/charts.sh
+
 closing_line
