@@ -486,4 +486,7 @@ run_case 'an unsigned bundle needs a word' an_unsigned_bundle_needs_a_word cosig
 run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothing cosign helm crane
 run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images cosign helm
 
+# shellcheck source=scripts/real/charts.sh
+source scripts/real/charts.sh
+
 closing_line

@@ -13,5 +13,5 @@ pub fn render(template: &str, values: &str) -> Option<String> {
     let request =
         Request { release: "r", namespace: "n", values: &[], kubernetes, api_versions: &[], is_upgrade: false };
     let rendered = OwnRenderer.render(&chart, &request).ok()?;
-    rendered.files.into_iter().next().map(|file| file.text)
+    rendered.files.into_iter().next().map(|file| file.text.trim_end().to_owned())
 }

@@ -179,7 +179,9 @@ fn run_one(engine: &mut Engine, path: &str, prepared: &Prepared) -> Result<Strin
         Trouble::Inside(fail) => *fail,
         trouble => Fail { template: path.into(), line: 1, trouble },
     })?;
-    Ok(text.replace("<no value>", ""))
+    // As Helm cuts a file into documents, blanks at its end are not part of a literal text.
+    let text = text.replace("<no value>", "");
+    Ok(format!("{}\n", text.trim_end()))
 }
 
 /// Puts a failure into words.

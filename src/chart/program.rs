@@ -194,7 +194,8 @@ fn drain(
 /// Splits what helm prints into the templates that it names.
 fn split(output: &str) -> Rendered {
     let mut files: BTreeMap<&str, String> = BTreeMap::new();
-    let mut rest = output;
+    // A blank line stands in front where a chart has nothing but hooks.
+    let mut rest = output.trim_start();
     let mark = "---\n# Source: ";
     while let Some(begin) = rest.strip_prefix(mark) {
         let end = begin.find(&format!("\n{mark}")).map_or(begin.len(), |at| at + 1);
@@ -225,6 +226,7 @@ mod tests {
             ("a/templates/x.yaml", "kind: A\n---\nkind: C\n")
         );
         assert!(split("").files.is_empty());
+        assert_eq!(split("\n---\n# Source: a/templates/hook.yaml\nkind: A\n").files.len(), 1);
     }
 
     #[cfg(unix)]

@@ -7,6 +7,7 @@ mod bad_input;
 mod bundle_damage;
 mod bundle_golden;
 mod chart_images;
+mod chart_functions;
 mod chart_limits;
 mod chart_render;
 mod commands;

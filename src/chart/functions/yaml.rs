@@ -340,7 +340,7 @@ fn style(text: &str, about: &About, is_key: bool) -> Style {
 
 /// Returns whether a reader would take the text for a number, a truth value, a date or nothing.
 fn means_something_else(text: &str) -> bool {
-    !matches!(scalar(text), Some(Json::String(_))) || is_date(text) || is_base_60(text) || text == "<<"
+    !matches!(scalar(text), Some(Json::String(_))) || is_date(text) || is_base_60(text)
 }
 
 fn is_date(text: &str) -> bool {

@@ -38,7 +38,7 @@ enum End {
     /// The template.
     Text,
     /// `{{end}}`
-    End,
+    Block,
     /// `{{else`; what follows is not read yet.
     Else,
 }
@@ -123,7 +123,7 @@ impl<'t> Parser<'t, '_> {
         match word {
             "end" => {
                 self.expect(&Kind::Close, "the end of {{end}}")?;
-                return Ok(Some(End::End));
+                return Ok(Some(End::Block));
             }
             "else" => return Ok(Some(End::Else)),
             "break" | "continue" => {
@@ -154,7 +154,7 @@ impl<'t> Parser<'t, '_> {
 
     fn body_of(&mut self, name: Rc<str>) -> Read<()> {
         let (body, end) = self.list()?;
-        if end != End::End {
+        if end != End::Block {
             return self.wrong(format!("the template {name:?} has no {{{{end}}}}"));
         }
         match self.defined.iter_mut().find(|(other, _)| *other == name) {
@@ -187,7 +187,7 @@ impl<'t> Parser<'t, '_> {
         let pipe = self.pipeline(if word == "range" { Place::Range } else { Place::Action })?;
         let (body, end) = self.list()?;
         let otherwise = match end {
-            End::End => Vec::new(),
+            End::Block => Vec::new(),
             End::Else => self.otherwise(word)?,
             End::Text => return Err((pipe.line, format!("{{{{{word}}}}} has no {{{{end}}}}"))),
         };
@@ -213,7 +213,7 @@ impl<'t> Parser<'t, '_> {
             _ => {
                 self.expect(&Kind::Close, "the end of {{else}}")?;
                 let (nodes, end) = self.list()?;
-                if end == End::End { Ok(nodes) } else { self.wrong("an {{else}} has no {{end}}") }
+                if end == End::Block { Ok(nodes) } else { self.wrong("an {{else}} has no {{end}}") }
             }
         }
     }

@@ -189,11 +189,11 @@ struct Spec {
 pub(crate) fn printf(format: &str, values: &[Value]) -> Result<String, Trouble> {
     let mut out = String::new();
     let mut rest = format;
-    let mut values = values.iter();
+    let mut feed = Feed { all: values, at: 0, jumps: false };
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
-        let spec = spec(&mut rest, &mut values)?;
+        let spec = spec(&mut rest, &mut feed)?;
         let Some(verb) = rest.chars().next() else {
             out.push_str("%!(NOVERB)");
             break;
@@ -203,7 +203,7 @@ pub(crate) fn printf(format: &str, values: &[Value]) -> Result<String, Trouble> 
             out.push('%');
             continue;
         }
-        match values.next() {
+        match feed.next() {
             Some(value) => {
                 let text = verb_of(verb, spec, value)?;
                 pad(&mut out, &text, spec, verb);
@@ -212,8 +212,8 @@ pub(crate) fn printf(format: &str, values: &[Value]) -> Result<String, Trouble> 
         }
     }
     out.push_str(rest);
-    let left = values.as_slice();
-    if !left.is_empty() {
+    let left = feed.all.get(feed.at..).unwrap_or_default();
+    if !left.is_empty() && !feed.jumps {
         let extra = |value: &Value| Ok(format!("{}={}", value.type_name(), show(value)?));
         let extra = left.iter().map(extra).collect::<Result<Vec<_>, Trouble>>()?;
         push(&mut out, format_args!("%!(EXTRA {})", extra.join(", ")));
@@ -221,7 +221,31 @@ pub(crate) fn printf(format: &str, values: &[Value]) -> Result<String, Trouble> 
     Ok(out)
 }
 
-fn spec(rest: &mut &str, values: &mut std::slice::Iter<'_, Value>) -> Result<Spec, Trouble> {
+/// Arguments of a format, and which comes next.
+struct Feed<'v> {
+    all: &'v [Value],
+    at: usize,
+    /// Whether the format named one by its number (`%[2]d`).
+    jumps: bool,
+}
+
+impl<'v> Feed<'v> {
+    fn next(&mut self) -> Option<&'v Value> {
+        self.at += 1;
+        self.all.get(self.at - 1)
+    }
+
+    /// Goes to the argument that `[2]` names, where that stands here.
+    fn jump(&mut self, rest: &mut &str) {
+        let Some((number, after)) = rest.strip_prefix('[').and_then(|inside| inside.split_once(']')) else { return };
+        if let Some(at) = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1)) {
+            (self.at, self.jumps) = (at, true);
+            *rest = after;
+        }
+    }
+}
+
+fn spec(rest: &mut &str, feed: &mut Feed<'_>) -> Result<Spec, Trouble> {
     let mut spec = Spec::default();
     while let Some(flag) = rest.chars().next() {
         match flag {
@@ -234,19 +258,22 @@ fn spec(rest: &mut &str, values: &mut std::slice::Iter<'_, Value>) -> Result<Spe
         }
         *rest = &rest[1..];
     }
-    spec.width = amount(rest, values)?;
+    feed.jump(rest);
+    spec.width = amount(rest, feed)?;
     if let Some(after) = rest.strip_prefix('.') {
         *rest = after;
-        spec.precision = Some(amount(rest, values)?.unwrap_or(0));
+        feed.jump(rest);
+        spec.precision = Some(amount(rest, feed)?.unwrap_or(0));
     }
+    feed.jump(rest);
     Ok(spec)
 }
 
-fn amount(rest: &mut &str, values: &mut std::slice::Iter<'_, Value>) -> Result<Option<usize>, Trouble> {
+fn amount(rest: &mut &str, feed: &mut Feed<'_>) -> Result<Option<usize>, Trouble> {
     let too_wide = || Trouble::Limit(format!("a field of printf is wider than {WIDTH}"));
     if let Some(after) = rest.strip_prefix('*') {
         *rest = after;
-        return match values.next() {
+        return match feed.next() {
             Some(Value::Int(number)) => {
                 let number = usize::try_from(*number).unwrap_or_default();
                 if number > WIDTH { Err(too_wide()) } else { Ok(Some(number)) }
@@ -317,7 +344,8 @@ fn verb_of(verb: char, spec: Spec, value: &Value) -> Result<String, Trouble> {
         ('t', Value::Bool(truth)) => truth.to_string(),
         ('f' | 'F', Value::Float(number)) => plus(fixed(*number, spec.precision.unwrap_or(6))),
         ('e' | 'E', Value::Float(number)) => plus(scientific(*number, spec.precision.unwrap_or(6), verb)),
-        ('g' | 'G', Value::Float(number)) => plus(general(*number, spec.precision)),
+        ('g', Value::Float(number)) => plus(general(*number, spec.precision)),
+        ('G', Value::Float(number)) => plus(general(*number, spec.precision).to_uppercase()),
         ('x', Value::Int(number) | Value::Int64(number)) => radix(*number, 16),
         ('X', Value::Int(number) | Value::Int64(number)) => radix(*number, 16).to_uppercase(),
         ('o', Value::Int(number) | Value::Int64(number)) => radix(*number, 8),
