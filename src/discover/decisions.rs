@@ -94,7 +94,7 @@ mod tests {
         assert!(matches!(answer("kiosk:1"), Some(Answer::Accept(_))));
         assert!(matches!(answer("h.example/z:1"), Some(Answer::Reject(_))));
         assert!(answer("kiosk:2").is_none());
-        assert_eq!(decisions.unused(), [7]);
+        assert_eq!(decisions.unused(), [8]);
     }
 
     #[test]
