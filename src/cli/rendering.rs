@@ -50,3 +50,35 @@ fn helm(environment: &Environment) -> Option<PathBuf> {
     let folders = environment.get("PATH")?.split(':').filter(|folder| !folder.is_empty());
     folders.map(|folder| Path::new(folder).join("helm")).find(|path| path.is_file())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    fn chosen(renderer: Who, variables: &[(&str, &str)]) -> Result<RendererChoice, CliError> {
+        let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let environment = Environment { variables: pairs.collect::<BTreeMap<_, _>>(), terminal: false, stop };
+        let rendering = Rendering { renderer, leave_undecided: false };
+        rendering.reading(&environment).map(|reading| reading.renderer)
+    }
+
+    #[test]
+    fn helm_is_taken_where_it_is_there_unless_it_is_told_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = folder.path().join("helm");
+        std::fs::write(&program, "").unwrap();
+        let path = format!("/none::{}", folder.path().display());
+        let here = [("PATH", path.as_str())];
+        assert_eq!(chosen(Who::Auto, &here).unwrap(), RendererChoice::Helm(program));
+        assert_eq!(chosen(Who::Own, &here).unwrap(), RendererChoice::Own);
+        assert_eq!(chosen(Who::Auto, &[("PATH", "/none")]).unwrap(), RendererChoice::Own);
+        let named = [("PATH", path.as_str()), ("AIRLIFT_HELM", "/opt/helm")];
+        assert_eq!(chosen(Who::Helm, &named).unwrap(), RendererChoice::Helm("/opt/helm".into()));
+        let error = chosen(Who::Helm, &[]).unwrap_err();
+        assert!(error.hints[0].contains("AIRLIFT_HELM"), "{error:?}");
+    }
+}

@@ -56,3 +56,53 @@ impl Ready<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discover::sighting::{Certainty, How, Need, Spot};
+    use crate::document::lock::Role;
+
+    fn sighting(text: &str) -> Sighting {
+        let spot = Spot { file: "x.yaml".into(), line: None, object: String::new(), path: "image".into() };
+        Sighting {
+            text: text.into(),
+            reference: text.parse().ok(),
+            role: Role::Image,
+            spot,
+            how: How::Field,
+            certainty: Certainty::Uncertain,
+            need: Need::ByController,
+            remark: String::new(),
+        }
+    }
+
+    fn mirror(decisions: &str) -> MirrorManifest {
+        let text = format!("apiVersion: airlift/v1alpha1\nkind: Mirror\nimages: [x]\ndecisions:\n{decisions}");
+        MirrorManifest::read(text.as_bytes(), "m.yaml").unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn the_first_decision_that_fits_text_name_or_pattern_counts() {
+        let mirror = mirror(
+            "- {reject: '${X}/y', reason: r}\n- {accept: 'docker.io/library/kiosk:1'}\n- {reject: 'h.example/**', reason: all}\n- \
+             {accept: 'h.example/z:1'}\n",
+        );
+        let decisions = Decisions::new(&mirror).unwrap();
+        let answer = |text| decisions.answer(&sighting(text), None);
+        assert!(matches!(answer("${X}/y"), Some(Answer::Reject(_))));
+        assert!(matches!(answer("kiosk:1"), Some(Answer::Accept(_))));
+        assert!(matches!(answer("h.example/z:1"), Some(Answer::Reject(_))));
+        assert!(answer("kiosk:2").is_none());
+        assert_eq!(decisions.unused(), [8]);
+    }
+
+    #[test]
+    fn a_decision_about_one_chart_says_nothing_of_another() {
+        let mirror = mirror("- {accept: 'x:1', chart: kiosk}\n");
+        let decisions = Decisions::new(&mirror).unwrap();
+        for (chart, fits) in [(Some("kiosk"), true), (Some("bp-kiosk"), true), (Some("press"), false), (None, false)] {
+            assert_eq!(decisions.answer(&sighting("x:1"), chart).is_some(), fits, "{chart:?}");
+        }
+    }
+}

@@ -381,7 +381,10 @@ fn images_stand_in_front_of_their_chart_and_a_second_run_gives_the_same_bytes() 
     world.publish("kiosk", "1.1.0", &files);
     let host = world.0.upstream.host();
     world.mirror(&format!("charts: [{{repo: 'oci://{host}/charts', chart: kiosk, version: ^1, namespace: shop, set: {{a: 1}}}}, '{chart}']"));
+    world.0.upstream.record();
     world.run(&[]).expect(0).says(&["pinned 2 artifacts"]);
+    let asked = |what: &str| world.0.upstream.exchanges().iter().filter(|e| e.path.contains(what)).count();
+    assert_eq!((asked("/manifests/1.2.0"), asked("/manifests/latest"), asked("/tags/list")), (1, 1, 1));
     let lock = world.lock();
     let names: Vec<String> = lock.artifacts.iter().map(|artifact| artifact.source.to_string()).collect();
     assert_eq!(names, [image.clone(), chart.clone()]);

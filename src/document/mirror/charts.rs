@@ -375,6 +375,99 @@ impl Decision {
 
     /// Returns whether it is about a pattern.
     pub fn is_pattern(&self) -> bool {
-        self.about.contains(['*', '?', '[', '{'])
+        // A placeholder that nothing filled in is a text as it was found.
+        let placeholder = ["${", "{{", "$("].iter().any(|open| self.about.contains(open));
+        !placeholder && self.about.contains(['*', '?', '[', '{'])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::mirror::MirrorManifest;
+    use serde_json::json;
+
+    fn read(body: &str) -> Result<MirrorManifest, String> {
+        let text = format!("apiVersion: airlift/v1alpha1\nkind: Mirror\n{body}\n");
+        MirrorManifest::read(text.as_bytes(), "m.yaml").map_err(|e| e.to_string())
+    }
+
+    fn good(body: &str) -> MirrorManifest {
+        read(body).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn the_example_in_the_documentation_of_this_file_is_read() {
+        let source = include_str!("charts.rs");
+        let lines = source.lines().skip_while(|l| *l != "//! ```yaml").skip(1).take_while(|l| *l != "//! ```");
+        let body: String = lines.map(|l| format!("{}\n", l.trim_start_matches("//! "))).collect();
+        let mirror = good(&body);
+        assert_eq!((mirror.charts.len(), mirror.decisions.len()), (5, 3));
+        let press = &mirror.charts[1];
+        let wish = ChartWish::Repository {
+            repository: "https://charts.example.org".into(),
+            chart: "press".into(),
+            version: Some("^2".into()),
+        };
+        assert_eq!((&press.wish, &press.usage.layers[..]), (&wish, &[Layer::File("press.yaml".into())][..]));
+        let kiosk = &mirror.charts[3];
+        assert_eq!(kiosk.wish, ChartWish::Path("./charts/kiosk".into()));
+        let Layer::Set { values, .. } = &kiosk.usage.layers[0] else { panic!() };
+        assert_eq!(*values, json!({"web": {"enabled": true}}));
+        assert_eq!(kiosk.usage.sets.iter().map(|set| set.name.as_str()).collect::<Vec<_>>(), ["east", "west"]);
+        assert!(!mirror.charts[4].usage.images && kiosk.usage.images);
+        assert_eq!(mirror.rendering.kubernetes.as_deref(), Some("v1.34.1"));
+        assert_eq!(mirror.decisions[1].answer, Answer::Accept(Role::Artifact));
+        assert_eq!(mirror.decisions[2].answer, Answer::Reject("name of a VM image".into()));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_with_its_place() {
+        for (body, said) in [
+            ("charts: [{path: x, ref: y}]", "exactly one of ref, repository, list, path and repo"),
+            ("charts: [{path: x, version: 1.0.0}]", "exactly one of"),
+            ("charts: [{ref: x, version: 1.0.0}]", "chart and version belong to a repo"),
+            ("charts: [{repo: 'https://h.example'}]", "the field \"chart\" is missing"),
+            ("charts: [{repo: h.example, chart: x}]", "begins with https:// or oci://"),
+            ("charts: [{repo: 'https://u:p@h.example', chart: x}]", "credentials belong into the auth file"),
+            ("charts: [{repo: 'https://h.example', chart: ../x}]", "is no name of a chart"),
+            ("charts: [{path: x, set: [a]}]", "set: expected a mapping of values, found a list"),
+            ("charts: [{path: x, images: maybe}]", "\"maybe\" is none of: true, false"),
+            ("charts: [{path: x, valueSets: [{values: y}]}]", "the field \"name\" is missing"),
+            ("charts: [{path: x, valeus: y}]", "did you mean \"values\"?"),
+            ("charts: [{path: x}]\nrendering: {kubernetes: 1.30}", "is a number in YAML"),
+            ("charts: [{path: x}]\nrendering: {kubernetes: latest}", "is no version of Kubernetes"),
+            ("charts: [{path: x}]\ndecisions: [{accept: y, reject: z}]", "exactly one of accept and reject"),
+            ("charts: [{path: x}]\ndecisions: [{reject: z}]", "the field \"reason\" is missing"),
+            ("charts: [{path: x}]\ndecisions: [{reject: z, reason: r, as: image}]", "as belongs to accept"),
+            ("charts: [{path: x}]\ndecisions: [{accept: z, as: chart}]", "none of: image, artifact"),
+            (
+                "blueprints: [{catalogue: c, artifact: 'h.example/{chart}:{version}', roots: [a], values: [{set: {a: 1}}]}]",
+                "the field \"blueprint\" is missing",
+            ),
+        ] {
+            let error = read(body).expect_err(body);
+            assert!(error.contains(said) && error.contains("m.yaml:"), "{body}: {error}");
+        }
+    }
+
+    #[test]
+    fn versions_of_kubernetes_are_brought_to_one_form() {
+        for (typed, form) in [("v1.34.1", "v1.34.1"), ("'1.30'", "v1.30.0"), ("v1.31.4+k3s1", "v1.31.4+k3s1")] {
+            let mirror = good(&format!("charts: [{{path: x}}]\nrendering: {{kubernetes: {typed}}}"));
+            assert_eq!(mirror.rendering.kubernetes.as_deref(), Some(form));
+        }
+    }
+
+    #[test]
+    fn addresses_lose_their_last_slash_and_decisions_know_patterns() {
+        let mirror = good(
+            "charts: [{repo: 'oci://h.example/c/', chart: x}]\ndecisions: [{accept: 'h.example/**'}, {accept: 'x:1'}]",
+        );
+        assert!(
+            matches!(&mirror.charts[0].wish, ChartWish::Repository { repository, .. } if repository == "oci://h.example/c")
+        );
+        assert!(mirror.decisions[0].is_pattern() && mirror.decisions[0].reference().is_none());
+        assert_eq!(mirror.decisions[1].reference().unwrap().to_string(), "docker.io/library/x:1");
     }
 }

@@ -131,6 +131,53 @@ fn asked(template: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
+    fn chart(files: &[(&str, &str)]) -> Chart {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let file = folder.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        Chart::from_folder(folder.path()).unwrap()
+    }
+
+    fn beyond(chart: &Chart, templates: &[&str]) -> Vec<(String, Certainty)> {
+        let templates = templates.iter().map(|path| (*path).to_owned()).collect();
+        let found = Known::of(chart).beyond(chart, std::iter::empty(), (&[], &templates));
+        found.into_iter().map(|seen| (seen.text, seen.certainty)).collect()
+    }
+
+    #[test]
+    fn lists_of_a_chart_that_is_switched_off_do_not_count() {
+        let list = "images: [{image: 'h.example/db:1'}]";
+        let chart = chart(&[
+            (
+                "Chart.yaml",
+                "apiVersion: v2\nname: a\nversion: 1.0.0\ndependencies: [{name: db, version: 1.x, alias: store}]\n",
+            ),
+            ("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.0.0\n"),
+            ("charts/db/images.lock", list),
+        ]);
+        assert!(beyond(&chart, &["a/templates/x.yaml"]).is_empty());
+        let on = beyond(&chart, &["a/charts/store/templates/x.yaml"]);
+        assert_eq!(on, [("h.example/db:1".to_owned(), Certainty::Certain)]);
+    }
+
+    #[test]
+    fn what_templates_ask_about_is_collected_from_all_charts() {
+        let chart = chart(&[
+            ("Chart.yaml", "apiVersion: v2\nname: a\nversion: 1.0.0\n"),
+            ("templates/x.yaml", "{{ .Release.IsUpgrade }}"),
+            ("charts/db/Chart.yaml", "apiVersion: v2\nname: db\nversion: 1.0.0\n"),
+            (
+                "charts/db/templates/x.yaml",
+                "{{ .Capabilities.KubeVersion }}{{ .Capabilities.APIVersions.Has \"m.example/v1\" }}",
+            ),
+        ]);
+        let known = Known::of(&chart);
+        assert!(known.asks_for_upgrades && known.asks_for_kubernetes && known.api_versions.contains("m.example/v1"));
+    }
+
     #[test]
     fn api_versions_that_templates_ask_for_are_found() {
         let text = "{{ if .Capabilities.APIVersions.Has \"a.example/v1\" }}{{ if (.Capabilities.APIVersions.Has (`b/v1/Kind`)) }}\

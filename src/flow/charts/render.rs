@@ -225,3 +225,144 @@ fn scan(rendered: &Rendered) -> Scanned {
     }
     scanned
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chart::RenderedFile;
+    use crate::discover::{ChartPlace, RenderSetting, ValueLayer};
+    use serde_json::json;
+    use std::sync::Mutex;
+
+    /// Gives an image that follows from what is asked, and remembers how often.
+    struct Fake {
+        follows: fn(&Request<'_>) -> Result<String, RenderError>,
+        asked: Mutex<usize>,
+    }
+
+    impl Renderer for Fake {
+        fn render(&self, _: &Chart, request: &Request<'_>) -> Result<Rendered, RenderError> {
+            *self.asked.lock().unwrap() += 1;
+            let image = (self.follows)(request)?;
+            let text = format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{{image: 'h.example/{image}'}}]}}\n"
+            );
+            Ok(Rendered { files: vec![RenderedFile { template: "press/templates/x.yaml".into(), text }] })
+        }
+
+        fn name(&self) -> String {
+            "fake".to_owned()
+        }
+    }
+
+    fn chart(template: &str) -> Chart {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("templates")).unwrap();
+        std::fs::write(folder.path().join("Chart.yaml"), "apiVersion: v2\nname: press\nversion: 1.0.0\n").unwrap();
+        std::fs::write(folder.path().join("templates/x.yaml"), template).unwrap();
+        Chart::from_folder(folder.path()).unwrap()
+    }
+
+    fn want(setting: RenderSetting, sets: Vec<ValueSet>) -> ChartWant {
+        let place = ChartPlace::Artifact("h.example/press:1.0.0".parse().unwrap());
+        ChartWant { setting, sets, ..ChartWant::plain(place) }
+    }
+
+    fn look(
+        template: &str,
+        want: &ChartWant,
+        follows: fn(&Request<'_>) -> Result<String, RenderError>,
+    ) -> (Result<Looked, String>, usize) {
+        let (chart, renderer) = (chart(template), Fake { follows, asked: Mutex::new(0) });
+        let looked = Job { chart: &chart, want, renderer: &renderer }.look();
+        let asked = *renderer.asked.lock().unwrap();
+        (looked, asked)
+    }
+
+    fn images(looked: &Looked) -> Vec<String> {
+        looked.sightings.iter().filter(|seen| seen.is_wanted()).map(|seen| seen.text.clone()).collect()
+    }
+
+    #[test]
+    fn a_chart_that_asks_nothing_is_rendered_once_for_each_set() {
+        let plain = want(RenderSetting::default(), Vec::new());
+        let (looked, asked) = look("a: 1", &plain, |_| Ok("a:1".into()));
+        assert_eq!((images(&looked.unwrap()), asked), (vec!["h.example/a:1".to_owned()], 1));
+        let set = |name: &str, tag: u8| ValueSet {
+            name: name.into(),
+            layers: vec![ValueLayer { place: "v.yaml".into(), values: json!({"tag": tag}) }],
+        };
+        let two = want(RenderSetting::default(), vec![set("east", 1), set("west", 2)]);
+        let (looked, asked) = look("a: 1", &two, |request| Ok(format!("a:{}", request.values[0]["tag"])));
+        assert_eq!(
+            (images(&looked.unwrap()), asked),
+            (vec!["h.example/a:1".to_owned(), "h.example/a:2".to_owned()], 2)
+        );
+    }
+
+    #[test]
+    fn a_difference_between_versions_of_kubernetes_needs_one_to_be_named() {
+        let follows: fn(&Request<'_>) -> Result<String, RenderError> =
+            |request| Ok(format!("a:{}", request.kubernetes));
+        let (looked, _) = look("{{ .Capabilities.KubeVersion }}", &want(RenderSetting::default(), Vec::new()), follows);
+        let why = looked.unwrap_err();
+        assert!(
+            why.contains("1.36.0 runs h.example/a:1.36.0") && why.contains("1.31.0 runs h.example/a:1.31.0"),
+            "{why}"
+        );
+        let named = RenderSetting { kubernetes: Some("v1.34.1".into()), ..RenderSetting::default() };
+        let (looked, asked) = look("{{ .Capabilities.KubeVersion }}", &want(named, Vec::new()), follows);
+        assert_eq!((images(&looked.unwrap()), asked), (vec!["h.example/a:1.34.1".to_owned()], 1));
+    }
+
+    #[test]
+    fn what_only_an_upgrade_runs_is_wanted_and_a_refused_upgrade_is_no_error() {
+        let template = "{{ if .Release.IsUpgrade }}";
+        let plain = want(RenderSetting::default(), Vec::new());
+        let (looked, _) = look(template, &plain, |request| Ok(if request.is_upgrade { "b:1" } else { "a:1" }.into()));
+        assert_eq!(images(&looked.unwrap()), ["h.example/a:1", "h.example/b:1"]);
+        let (looked, _) = look(template, &plain, |request| match request.is_upgrade {
+            true => Err(RenderError::Values { chart: "press".into(), why: "passwords".into() }),
+            false => Ok("a:1".into()),
+        });
+        assert_eq!(images(&looked.unwrap()), ["h.example/a:1"]);
+    }
+
+    #[test]
+    fn further_interfaces_give_questions_and_named_ones_none() {
+        let template = "{{ if .Capabilities.APIVersions.Has \"m.example/v1\" }}";
+        let follows: fn(&Request<'_>) -> Result<String, RenderError> =
+            |request| Ok(if request.api_versions.contains(&"m.example/v1".to_owned()) { "b:1" } else { "a:1" }.into());
+        let (looked, asked) = look(template, &want(RenderSetting::default(), Vec::new()), follows);
+        let looked = looked.unwrap();
+        let open: Vec<&str> = looked
+            .sightings
+            .iter()
+            .filter(|seen| seen.certainty == Certainty::Uncertain)
+            .map(|seen| seen.text.as_str())
+            .collect();
+        assert_eq!((images(&looked), open, asked), (vec!["h.example/a:1".to_owned()], vec!["h.example/b:1"], 2));
+        let other = RenderSetting { api_versions: vec!["x.example/v1".into()], ..RenderSetting::default() };
+        let (looked, _) = look(template, &want(other, Vec::new()), follows);
+        assert!(looked.unwrap().sightings.iter().any(|seen| seen.certainty == Certainty::Out));
+        let own = RenderSetting { api_versions: vec!["m.example/v1".into()], ..RenderSetting::default() };
+        let (looked, asked) = look(template, &want(own, Vec::new()), follows);
+        assert_eq!((images(&looked.unwrap()), asked), (vec!["h.example/b:1".to_owned()], 1));
+    }
+
+    #[test]
+    fn the_record_says_what_the_answer_depends_on() {
+        let (chart, renderer) = (chart("a: 1"), Fake { follows: |_| Ok("a:1".into()), asked: Mutex::new(0) });
+        let layer = ValueLayer { place: "v.yaml".into(), values: json!({"b": 1, "a": 2}) };
+        let set = ValueSet { name: String::new(), layers: vec![layer] };
+        let mut want = want(RenderSetting::default(), vec![set]);
+        want.namespace = "shop".into();
+        let record = Job { chart: &chart, want: &want, renderer: &renderer }.record(vec!["db 1.0.0".into()]);
+        assert_eq!(
+            (record.renderer.as_str(), record.release.as_str(), record.namespace.as_str()),
+            ("fake", "press", "shop")
+        );
+        assert_eq!(record.values[0].digest, Digest::of(br#"[{"a":2,"b":1}]"#));
+        assert_eq!((record.fetched.len(), record.kubernetes), (1, None));
+    }
+}

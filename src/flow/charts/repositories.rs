@@ -49,7 +49,7 @@ impl<'a> Repositories<'a> {
         Self { source, tags: Mutex::default(), indexes: Mutex::default() }
     }
 
-    /// Returns the chart that `place` means; nothing where it means tags, among which [`super::super::choose`] chooses.
+    /// Returns the chart that `place` means; nothing where it means tags, which are chosen elsewhere.
     pub fn exact(&self, place: &ChartPlace) -> Result<Option<Exact>, Fault> {
         match place {
             ChartPlace::Artifact(reference) => Ok(Some(Exact::Artifact(reference.clone()))),
