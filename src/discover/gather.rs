@@ -3,7 +3,9 @@
 use super::blueprint::{self, Blueprint, Catalogue, canonical};
 use super::closure::{Closed, Closure};
 use super::files::{self, Named};
+use super::kube::Looking;
 use super::mapping::Mapping;
+use super::operators::Table;
 use super::rules::Rules;
 use super::select::{SelectError, TagSelection, VersionRange};
 use super::{DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
@@ -25,8 +27,12 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
     let rules = Rules::new(mirror);
     let rules =
         rules.map_err(|source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] })?;
-    let mut gather =
-        Gather { mirror, place, base, rules, out: Discovery::default(), problems: Vec::new(), doubts: Vec::new() };
+    let (fields, unusable) = match Table::with(&mirror.image_fields) {
+        Ok(fields) => (fields, None),
+        Err(error) => (Table::default(), Some(Problem::Fields { place: place.to_owned(), source: error })),
+    };
+    let (out, problems, doubts) = (Discovery::default(), Vec::from_iter(unusable), Vec::new());
+    let mut gather = Gather { mirror, place, base, rules, fields, out, problems, doubts };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
@@ -73,6 +79,7 @@ struct Gather<'m> {
     place: &'m str,
     base: &'m Path,
     rules: Rules<'m>,
+    fields: Table,
     out: Discovery,
     problems: Vec<Problem>,
     doubts: Vec<kube::Doubt>,
@@ -276,13 +283,18 @@ impl Gather<'_> {
             Err(error) => return self.problems.push(error.into()),
         };
         for file in files {
-            let scan = kube::read(&file, &|text| self.rules.ignored_text(text).map(str::to_owned));
-            self.out.findings.extend(scan.findings);
-            self.doubts.extend(scan.doubts);
-            self.problems.extend(scan.errors.into_iter().map(Problem::from));
-            for hit in scan.hits {
-                self.reference(hit.reference, Cause::new(hit.role, vec![origin.to_owned(), hit.place]));
-            }
+            let ignored = |text: &str| self.rules.ignored_text(text).map(str::to_owned);
+            let scan = kube::read(&file, Looking { ignored: &ignored, fields: &self.fields });
+            self.scanned(scan, origin);
+        }
+    }
+
+    fn scanned(&mut self, scan: kube::Scan, origin: &str) {
+        self.out.findings.extend(scan.findings);
+        self.doubts.extend(scan.doubts);
+        self.problems.extend(scan.errors.into_iter().map(Problem::from));
+        for hit in scan.hits {
+            self.reference(hit.reference, Cause::new(hit.role, vec![origin.to_owned(), hit.place]));
         }
     }
 
@@ -290,7 +302,14 @@ impl Gather<'_> {
         self.one_version_each();
         self.charts_are_not_read();
         let wanted: BTreeSet<ImageRef> = self.out.found.iter().filter_map(one).cloned().collect();
-        let open = self.doubts.into_iter().filter(|doubt| doubt.reference.as_ref().is_none_or(|r| !wanted.contains(r)));
+        let settled = |doubt: &kube::Doubt| match &doubt.reference {
+            Some(reference) => wanted.contains(reference),
+            // Nobody can know which images settle this; who names some for the object says that these do.
+            None => self.mirror.extra_images.iter().any(|extra| {
+                extra.needed_by.as_ref().is_some_and(|by| doubt.finding.place.ends_with(&format!(" {by}")))
+            }),
+        };
+        let open = std::mem::take(&mut self.doubts).into_iter().filter(|doubt| !settled(doubt));
         self.out.findings.extend(open.map(|doubt| doubt.finding));
         for line in self.rules.unused() {
             let place = format!("{}:{line}", self.place);

@@ -7,6 +7,7 @@
 
 use super::files::{FileError, Named};
 use super::looks;
+use super::operators::Table;
 use crate::document::lock::Role;
 use crate::document::yaml::{self, Entry, Node, Value};
 use crate::model::evidence::FindingClass;
@@ -93,16 +94,38 @@ const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
     ("kustomize.config.k8s.io", "HelmChartInflationGenerator", "the chart and its images are NOT included"),
 ];
 
-/// Looks through one file. `ignored` says why a text is to be left out, where it is.
-pub fn read(file: &Named, ignored: &dyn Fn(&str) -> Option<String>) -> Scan {
+/// How objects are looked through.
+#[derive(Clone, Copy)]
+pub struct Looking<'a> {
+    /// Says why a text is to be left out, where it is.
+    pub ignored: &'a dyn Fn(&str) -> Option<String>,
+    /// Fields of custom objects that name images.
+    pub fields: &'a Table,
+}
+
+/// Looks through one file.
+pub fn read(file: &Named, looking: Looking<'_>) -> Scan {
     match file.read_text() {
-        Ok(text) => parse(&text, &file.shown, ignored),
+        Ok(text) => parse_with(&text, &file.shown, looking),
         Err(error) => Scan { errors: vec![error.into()], ..Scan::default() },
     }
 }
 
-/// Looks through the text of a file that a person calls `place`.
+/// Looks through the text of a file that a person calls `place`, with the fields that are known. `ignored` says
+/// why a text is to be left out, where it is.
 pub fn parse(text: &str, place: &str, ignored: &dyn Fn(&str) -> Option<String>) -> Scan {
+    parse_with(text, place, Looking { ignored, fields: Table::builtin() })
+}
+
+/// Looks through one document that stands in the file that a person calls `place`.
+pub fn look(node: &Node, place: &str, looking: Looking<'_>) -> Scan {
+    let mut scan = Scan::default();
+    Walk::new(place, looking, &mut scan).top(node);
+    scan
+}
+
+/// Looks through the text of a file that a person calls `place`.
+pub fn parse_with(text: &str, place: &str, looking: Looking<'_>) -> Scan {
     let mut scan = Scan::default();
     let separated = yaml::with_separators(text);
     let documents = match yaml::documents(&separated, place) {
@@ -114,9 +137,7 @@ pub fn parse(text: &str, place: &str, ignored: &dyn Fn(&str) -> Option<String>) 
     };
     for document in documents {
         match document {
-            Ok(node) => {
-                Walk { place, ignored, scan: &mut scan, object: Object::default(), path: Vec::new() }.top(&node)
-            }
+            Ok(node) => Walk::new(place, looking, &mut scan).top(&node),
             Err(error) => {
                 scan.errors.push(FileError::from(error).into());
                 if text.contains("{{") {
@@ -133,6 +154,7 @@ pub fn parse(text: &str, place: &str, ignored: &dyn Fn(&str) -> Option<String>) 
 /// Object around the place that is looked at.
 #[derive(Debug, Clone, Default)]
 struct Object {
+    version: String,
     group: String,
     kind: String,
     name: String,
@@ -145,7 +167,7 @@ impl Object {
         let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let named = |key| node.at(&["metadata", key]).and_then(Node::text);
         let name = printable(named("name").or_else(|| named("generateName")).unwrap_or("(no name)"));
-        Some(Self { group, kind: printable(&kind), name })
+        Some(Self { version: version.to_owned(), group, kind: printable(&kind), name })
     }
 
     fn is(&self, group: &str, kind: &str) -> bool {
@@ -165,12 +187,20 @@ enum Step<'n> {
 struct Walk<'a, 'n> {
     place: &'a str,
     ignored: &'a dyn Fn(&str) -> Option<String>,
+    fields: &'a Table,
     scan: &'a mut Scan,
     object: Object,
     path: Vec<Step<'n>>,
+    /// Nodes that are settled, because the table knows what they name.
+    settled: Vec<&'n Node>,
 }
 
-impl<'n> Walk<'_, 'n> {
+impl<'a, 'n> Walk<'a, 'n> {
+    fn new(place: &'a str, looking: Looking<'a>, scan: &'a mut Scan) -> Self {
+        let Looking { ignored, fields } = looking;
+        Self { place, ignored, fields, scan, object: Object::default(), path: Vec::new(), settled: Vec::new() }
+    }
+
     fn top(mut self, node: &'n Node) {
         let file = self.place.rsplit('/').next().unwrap_or_default();
         let kustomization = matches!(file, "kustomization.yaml" | "kustomization.yml" | "Kustomization");
@@ -217,7 +247,10 @@ impl<'n> Walk<'_, 'n> {
         if matches!(object.kind.as_str(), "CustomResourceDefinition" | "CompositeResourceDefinition") {
             return;
         }
-        let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind));
+        let before = (self.scan.hits.len(), self.settled.len());
+        let chosen = self.known_fields(node);
+        let known = self.settled.len() > before.1;
+        let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind) && !known);
         // Without a spec it is a reference to such an object.
         if let Some((.., out)) = followed.filter(|_| node.get("spec").is_some()) {
             let what = format!("{} is not resolved by this version: {out}", object.shown());
@@ -240,6 +273,39 @@ impl<'n> Walk<'_, 'n> {
                 _ => self.entry(entry),
             }
         }
+        if let Some(chosen) = chosen
+            && self.scan.hits.len() == before.0
+        {
+            self.scan.doubts.push(Doubt { reference: None, finding: chosen });
+        }
+    }
+
+    /// Takes what the table knows about the object, and returns what its operator chooses by itself.
+    fn known_fields(&mut self, node: &'n Node) -> Option<Finding> {
+        let told = self.fields.look(&self.object.version, &self.object.kind, node);
+        for named in told.named {
+            let place = format!("{}:{} {} {}", self.place, named.node.line, self.object.shown(), named.path);
+            self.settled.push(named.node);
+            if named.text.contains("://") {
+                let what = format!("{} is fetched from {}, which is NOT included", named.path, printable(&named.text));
+                self.scan.findings.push(Finding::warning(FindingClass::Config, place, what));
+            } else if let Some(reference) = self.reference_at(&place, &named.text) {
+                self.scan.hits.push(Hit { reference, role: named.role, place });
+            }
+        }
+        let place = format!("{}:{} {}", self.place, node.line, self.object.shown());
+        let shown = self.object.shown();
+        let instead = match told.instead.is_empty() {
+            true => String::new(),
+            false => format!("set {}, or ", told.instead.join(", ")),
+        };
+        let hint = format!("{instead}name the images under extraImages with for: {shown}");
+        let said = |chosen| format!("its operator chooses {chosen}: NOT included");
+        told.chosen.map(|chosen| Finding::warning(FindingClass::Config, place, said(chosen)).with_hint(hint))
+    }
+
+    fn is_settled(&self, node: &Node) -> bool {
+        self.settled.iter().any(|known| std::ptr::eq(*known, node))
     }
 
     /// A package is an artifact; what it installs is known only to its own documents.
@@ -345,6 +411,9 @@ impl<'n> Walk<'_, 'n> {
 
     /// Something that a container runs.
     fn certain(&mut self, node: &Node, text: &str) {
+        if self.is_settled(node) {
+            return;
+        }
         if self.is_outside() {
             self.doubt(node, text, OUTSIDE);
         } else if text.is_empty() {
@@ -358,6 +427,9 @@ impl<'n> Walk<'_, 'n> {
 
     /// A field of an object of which nothing is known.
     fn field(&mut self, node: &Node, text: &str) {
+        if self.is_settled(node) {
+            return;
+        }
         if self.is_outside() {
             return self.doubt(
                 node,
@@ -389,6 +461,9 @@ impl<'n> Walk<'_, 'n> {
     fn parts(&mut self, node: &'n Node, entries: &'n [Entry]) {
         let part = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty());
         let Some(repository) = part("repository").or_else(|| part("name")) else { return self.entries(entries) };
+        if ["repository", "name"].into_iter().filter_map(|key| node.get(key)).any(|part| self.is_settled(part)) {
+            return;
+        }
         let version = part("version").filter(|text| text.starts_with("sha256:"));
         let (tag, digest) = (part("tag"), part("digest").or(version));
         let mut text = match part("registry") {
@@ -406,7 +481,7 @@ impl<'n> Walk<'_, 'n> {
 
     /// Text of any field: reported where it can hardly be anything but an image.
     fn text(&mut self, node: &Node, text: &str) {
-        if self.object.kind == "Secret" {
+        if self.object.kind == "Secret" || self.is_settled(node) {
             return;
         }
         for reference in looks::inside(text) {
@@ -421,19 +496,24 @@ impl<'n> Walk<'_, 'n> {
 
     /// Parses a text that must be an image; notes why it is none.
     fn reference(&mut self, node: &Node, text: &str) -> Option<ImageRef> {
+        self.reference_at(&self.at(node), text)
+    }
+
+    fn reference_at(&mut self, place: &str, text: &str) -> Option<ImageRef> {
+        let place = place.to_owned();
         if let Some(reason) = (self.ignored)(text) {
-            self.note_ignored(node, text, &reason);
+            self.scan.findings.push(super::note(place, format!("{text:?} is ignored: {reason}")));
             return None;
         }
         if let Some(found) = looks::placeholder(text) {
             let (text, found) = (text.to_owned(), found.to_owned());
-            self.scan.errors.push(KubeError::Placeholder { place: self.at(node), text, found });
+            self.scan.errors.push(KubeError::Placeholder { place, text, found });
             return None;
         }
         match text.parse() {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let (place, meaning) = (self.at(node), looks::probable_meaning(text));
+                let meaning = looks::probable_meaning(text);
                 self.scan.errors.push(KubeError::Image { place, text: error.input, why: error.why, meaning });
                 None
             }

@@ -12,6 +12,7 @@ pub mod kube;
 pub mod list;
 pub mod looks;
 pub mod mapping;
+pub mod operators;
 pub mod rules;
 pub mod select;
 
@@ -97,6 +98,14 @@ pub enum Problem {
         place: String,
         /// Reason.
         source: rules::RuleError,
+    },
+    /// An addition to the known fields.
+    #[error("{place}:{line}: imageFields: {source}", line = .source.line)]
+    Fields {
+        /// Mirror file.
+        place: String,
+        /// Line and reason.
+        source: operators::TableError,
     },
     /// What Blueprints need.
     #[error(transparent)]

@@ -17,6 +17,9 @@
 //!     all: listed                           # true: every Blueprint; listed: those with visibility listed
 //!     conditional: include                  # or exclude: dependencies with a `when`
 //! kubernetes: [ ./deploy, "apps/**/*.yaml" ]            # files, folders, patterns
+//! kustomize: [ ./overlays/site ]            # folders that Kustomize would build
+//! flux: [ ./clusters/_template/bootstrap-kit ]          # folders of HelmReleases; see `mirror::flux` for more
+//! imageFields: [ { group: press.example, kind: Kiosk, path: "spec.stands[*].picture" } ]
 //! extraImages: [ { ref: "ghcr.io/example/runner:1.0", for: bp-kiosk } ]
 //! platforms:                                # `all`, or platforms to keep
 //!   only: [linux/amd64, linux/arm64]
@@ -32,7 +35,12 @@
 //! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
+mod flux;
+mod image_fields;
 mod read;
+
+pub use flux::FluxSource;
+pub use image_fields::ImageField;
 
 use super::form::Clerk;
 use super::lock::SubsetDigest;
@@ -61,6 +69,12 @@ pub struct MirrorManifest {
     pub blueprints: Vec<BlueprintSource>,
     /// Files, folders and patterns of Kubernetes YAML.
     pub kubernetes: Vec<PathSource>,
+    /// Folders that Kustomize would build.
+    pub kustomize: Vec<PathSource>,
+    /// Folders of Flux objects.
+    pub flux: Vec<FluxSource>,
+    /// Fields of custom objects that name images, beyond those that are known.
+    pub image_fields: Vec<ImageField>,
     /// Images that no file shows.
     pub extra_images: Vec<ExtraImage>,
     /// Which platforms are kept.
@@ -272,6 +286,9 @@ impl Default for MirrorManifest {
             artifacts: Vec::new(),
             blueprints: Vec::new(),
             kubernetes: Vec::new(),
+            kustomize: Vec::new(),
+            flux: Vec::new(),
+            image_fields: Vec::new(),
             extra_images: Vec::new(),
             platforms: Platforms::default(),
             destinations: Vec::new(),
@@ -297,7 +314,7 @@ impl MirrorManifest {
         let clerk = Clerk::new(place);
         let read = clerk.form(&node, read::FIELDS).map(|form| read::mirror(envelope, &clerk, &form));
         if clerk.is_content() && read.as_ref().is_some_and(Self::wants_nothing) {
-            clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes or extraImages");
+            clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes, kustomize, flux or extraImages");
         }
         clerk.finish(read.unwrap_or_default())
     }
@@ -308,6 +325,8 @@ impl MirrorManifest {
             && self.artifacts.is_empty()
             && self.blueprints.is_empty()
             && self.kubernetes.is_empty()
+            && self.kustomize.is_empty()
+            && self.flux.is_empty()
             && self.extra_images.is_empty()
     }
 }
@@ -361,6 +380,8 @@ mod tests {
             ("destination", DESTINATION),
             ("substitution", SUBSTITUTION),
             ("ignore", IGNORE),
+            ("fluxOf", flux::FLUX),
+            ("imageField", image_fields::IMAGE_FIELD),
         ] {
             assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
         }

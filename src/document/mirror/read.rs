@@ -2,7 +2,7 @@
 
 use super::{
     All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
-    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish,
+    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish, flux, image_fields,
 };
 use crate::document::Envelope;
 use crate::document::form::{Clerk, Form};
@@ -19,6 +19,9 @@ pub(super) const FIELDS: &[&str] = &[
     "artifacts",
     "blueprints",
     "kubernetes",
+    "kustomize",
+    "flux",
+    "imageFields",
     "extraImages",
     "platforms",
     "destinations",
@@ -45,14 +48,20 @@ pub(super) fn mirror(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> 
         charts: clerk.list(form.get("charts"), |node| source(clerk, node, ARTIFACT)),
         artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, ARTIFACT)),
         blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
-        kubernetes: clerk
-            .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
+        kubernetes: clerk.list(form.get("kubernetes"), |node| path(clerk, node)),
+        kustomize: clerk.list(form.get("kustomize"), |node| path(clerk, node)),
+        flux: clerk.list(form.get("flux"), |node| flux::read(clerk, node)),
+        image_fields: clerk.list(form.get("imageFields"), |node| image_fields::read(clerk, node)),
         extra_images: clerk.list(form.get("extraImages"), |node| extra_image(clerk, node)),
         platforms: form.get("platforms").and_then(|node| platforms(clerk, node)).unwrap_or_default(),
         destinations: clerk.list(form.get("destinations"), |node| destination(clerk, node)),
         substitute: clerk.list(form.get("substitute"), |node| substitution(clerk, node)),
         ignore: clerk.list(form.get("ignore"), |node| ignore(clerk, node)),
     }
+}
+
+fn path(clerk: &Clerk<'_>, node: &Node) -> Option<PathSource> {
+    Some(PathSource { line: node.line, path: clerk.text(node)? })
 }
 
 /// Reads a reference; Helm's `oci://` in front of it is allowed.
