@@ -8,7 +8,7 @@ use super::mapping::Mapping;
 use super::operators::Table;
 use super::rules::Rules;
 use super::select::{SelectError, TagSelection, VersionRange};
-use super::{DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
+use super::{ChartPlace, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
 use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
@@ -326,7 +326,7 @@ impl Gather<'_> {
             named.into_iter().any(|by| by == name || canonical(by) == name)
         };
         let charts = self.out.found.iter().filter(|found| matches!(found.role, Role::Chart | Role::Blueprint));
-        let open: BTreeSet<&Repository> = charts.map(place).filter(|chart| !settled(chart)).collect();
+        let open: BTreeSet<&Repository> = charts.filter_map(place).filter(|chart| !settled(chart)).collect();
         if let Some(first) = open.first() {
             let what = match open.len() {
                 1 => format!("the images that {first} runs are NOT included unless another source names them"),
@@ -357,15 +357,20 @@ impl Gather<'_> {
     }
 }
 
-fn place(found: &Found) -> &Repository {
+fn place(found: &Found) -> Option<&Repository> {
     match &found.want {
-        Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => repository,
+        Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => Some(repository),
+        Want::Chart(chart) => chart.place.repository(),
     }
 }
 
 fn one(found: &Found) -> Option<&ImageRef> {
     match &found.want {
         Want::Reference(reference) => Some(reference),
+        Want::Chart(chart) => match &chart.place {
+            ChartPlace::Artifact(reference) => Some(reference),
+            _ => None,
+        },
         Want::Tags { .. } => None,
     }
 }

@@ -5,6 +5,7 @@
 //! it; what a person should know or decide is a finding. Names become digests elsewhere.
 
 pub mod blueprint;
+pub mod chart;
 pub mod closure;
 pub mod files;
 mod gather;
@@ -17,6 +18,7 @@ pub mod rules;
 pub mod select;
 
 pub use crate::document::mirror::PlatformRule;
+pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
 pub use gather::discover;
 pub use mapping::{Mapping, collisions, destination};
 pub use select::{TagSelection, is_moving};
@@ -62,6 +64,8 @@ pub enum Want {
         /// Which.
         selection: TagSelection,
     },
+    /// A chart that is looked into: what it runs is wanted, and the chart itself where it can be carried.
+    Chart(Box<ChartWant>),
 }
 
 /// Why files do not say what is wanted: everything that stands in the way.

@@ -4,7 +4,7 @@ use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::pool;
 use super::subset;
-use crate::discover::{Found, PlatformRule, TagSelection, Want, is_moving};
+use crate::discover::{ChartPlace, Found, PlatformRule, TagSelection, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
 use crate::model::event::Stage;
 use crate::model::port::{ImageSource, ManifestBytes};
@@ -81,6 +81,10 @@ fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>)
         .iter()
         .filter_map(|found| match &found.want {
             Want::Tags { repository, .. } => Some(repository),
+            Want::Chart(chart) => match &chart.place {
+                ChartPlace::Tags { repository, .. } => Some(repository),
+                _ => None,
+            },
             Want::Reference(_) => None,
         })
         .collect();
@@ -103,6 +107,10 @@ fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>)
     for found in found {
         match &found.want {
             Want::Reference(image) => wishes.push(wish(found, image.clone(), None)),
+            Want::Chart(chart) => match &chart.place {
+                ChartPlace::Artifact(image) => wishes.push(wish(found, image.clone(), None)),
+                place => return Err(FlowError::Usage(format!("{place} is not supported yet"))),
+            },
             Want::Tags { repository, selection } => {
                 let Some(list) = tags.get(repository) else { continue };
                 match chosen(repository, selection, list) {

@@ -41,6 +41,7 @@ fn name(found: &Found) -> String {
     match &found.want {
         Want::Reference(reference) => reference.to_string(),
         Want::Tags { repository, selection } => format!("{repository} [{selection}]"),
+        Want::Chart(chart) => chart.place.to_string(),
     }
 }
 
