@@ -1,14 +1,19 @@
 //! Goes through the sources of a mirror file and gathers what they lead to.
 
+mod kits;
+
 use super::blueprint::{self, Blueprint, Catalogue, canonical};
 use super::closure::{Closed, Closure};
 use super::files::{self, Named};
 use super::kube::Looking;
+use super::kustomize::{Built, HelmChart};
 use super::mapping::Mapping;
 use super::operators::Table;
 use super::rules::Rules;
 use super::select::{SelectError, TagSelection, VersionRange};
-use super::{ChartPlace, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
+use super::{
+    ChartPlace, ChartWant, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, kustomize, list, note,
+};
 use crate::document::lock::Role;
 use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
@@ -50,6 +55,12 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
     }
     for (at, source) in mirror.kubernetes.iter().enumerate() {
         gather.kubernetes(&source.path, &format!("{place}: kubernetes[{at}]"));
+    }
+    for (at, source) in mirror.kustomize.iter().enumerate() {
+        gather.kustomize(&source.path, &format!("{place}: kustomize[{at}]"));
+    }
+    for (at, source) in mirror.flux.iter().enumerate() {
+        gather.flux(source, &format!("{place}: flux[{at}]"));
     }
     for (at, extra) in mirror.extra_images.iter().enumerate() {
         let mut why = vec![format!("{place}: extraImages[{at}]")];
@@ -287,6 +298,42 @@ impl Gather<'_> {
             let scan = kube::read(&file, Looking { ignored: &ignored, fields: &self.fields });
             self.scanned(scan, origin);
         }
+    }
+
+    /// Builds a folder as Kustomize would, and looks through what comes out.
+    fn kustomize(&mut self, path: &str, origin: &str) {
+        let built = kustomize::build(&Named::new(self.base, path));
+        self.out.findings.extend(built.findings);
+        let whole = built.errors.is_empty();
+        self.problems.extend(built.errors.into_iter().map(Problem::from));
+        // Half a folder gives errors of its own, which would hide the ones that matter.
+        if whole {
+            built.objects.iter().for_each(|object| self.object(object, origin));
+            built.charts.into_iter().for_each(|chart| self.inflated(chart, origin));
+        }
+    }
+
+    fn object(&mut self, object: &Built, origin: &str) {
+        let ignored = |text: &str| self.rules.ignored_text(text).map(str::to_owned);
+        let scan = kube::look(&object.node, &object.file, Looking { ignored: &ignored, fields: &self.fields });
+        self.scanned(scan, origin);
+    }
+
+    fn inflated(&mut self, chart: HelmChart, origin: &str) {
+        let why = vec![origin.to_owned(), format!("{} helmCharts", chart.place)];
+        self.chart(chart.want, Cause::new(Role::Chart, why));
+    }
+
+    /// Wants a chart and what it runs.
+    fn chart(&mut self, want: ChartWant, cause: Cause<'_>) {
+        let Cause { role, why, notes, .. } = cause;
+        self.out.found.push(Found {
+            want: Want::Chart(Box::new(want)),
+            role,
+            why,
+            notes,
+            platforms: PlatformRule::All,
+        });
     }
 
     fn scanned(&mut self, scan: kube::Scan, origin: &str) {

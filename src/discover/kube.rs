@@ -574,7 +574,7 @@ impl<'a, 'n> Walk<'a, 'n> {
     }
 }
 
-fn mentions_image(node: &Node) -> bool {
+pub(super) fn mentions_image(node: &Node) -> bool {
     match &node.value {
         Value::Null => false,
         Value::Text { text, .. } => text.contains("image"),

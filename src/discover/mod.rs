@@ -8,8 +8,10 @@ pub mod blueprint;
 pub mod chart;
 pub mod closure;
 pub mod files;
+pub mod flux;
 mod gather;
 pub mod kube;
+pub mod kustomize;
 pub mod list;
 pub mod looks;
 pub mod mapping;
@@ -103,6 +105,12 @@ pub enum Problem {
         /// Reason.
         source: rules::RuleError,
     },
+    /// A folder of Flux objects.
+    #[error(transparent)]
+    Flux(#[from] flux::FluxError),
+    /// A Kustomize folder.
+    #[error(transparent)]
+    Kustomize(#[from] kustomize::KustomizeError),
     /// An addition to the known fields.
     #[error("{place}:{line}: imageFields: {source}", line = .source.line)]
     Fields {

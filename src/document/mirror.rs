@@ -307,7 +307,12 @@ impl MirrorManifest {
 
     /// Reads the mirror file that a person calls `place`. All mistakes are named, not the first only.
     pub fn read(bytes: &[u8], place: &str) -> Result<Self, PaperError> {
-        let node = yaml::document(yaml::decode(bytes, place)?, place)?;
+        let text = yaml::decode(bytes, place)?;
+        Self::parse(text, place).map_err(|error| error.with_source(text))
+    }
+
+    fn parse(text: &str, place: &str) -> Result<Self, PaperError> {
+        let node = yaml::document(text, place)?;
         let opening = |key| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
         let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
         envelope.expect(place, KIND)?;

@@ -4,6 +4,7 @@
 //! bundle and the receipt, as canonical JSON. Every paper opens with `apiVersion` and `kind`. A paper of a
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
+mod caret;
 pub mod evidence;
 pub mod form;
 pub mod lock;
@@ -12,6 +13,7 @@ pub mod pattern;
 pub mod policy;
 pub mod receipt;
 pub mod yaml;
+pub mod yaml_value;
 
 use crate::model::json::{self, JsonError};
 use serde::de::DeserializeOwned;
@@ -68,6 +70,14 @@ pub enum PaperError {
         count: usize,
         /// The first of them, in the order of the file.
         first: Vec<PaperError>,
+    },
+    /// A mistake with the line that it is in.
+    #[error("{error}{snippet}")]
+    Shown {
+        /// The mistake.
+        error: Box<PaperError>,
+        /// The line, and a caret under the column.
+        snippet: String,
     },
     /// It is longer than the limit.
     #[error("{place} has {size} bytes, the limit is {limit}")]

@@ -1,0 +1,109 @@
+//! Charts that a kustomization inflates: `helmCharts`.
+
+use crate::discover::files::Named;
+use crate::discover::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
+use crate::document::form::{Clerk, Form};
+use crate::document::yaml::{self, Node};
+use crate::document::yaml_value::to_json;
+use crate::model::Repository;
+
+/// Fields of an entry. Those that change no image are passed over.
+const CHART: &[&str] = &[
+    "name",
+    "version",
+    "repo",
+    "releaseName",
+    "namespace",
+    "nameTemplate",
+    "valuesFile",
+    "additionalValuesFiles",
+    "valuesInline",
+    "valuesMerge",
+    "includeCRDs",
+    "skipHooks",
+    "skipTests",
+    "apiVersions",
+    "kubeVersion",
+    "debug",
+    "devel",
+];
+
+/// One entry of `helmCharts`.
+#[derive(Debug, Clone)]
+pub struct HelmChart {
+    /// File and line.
+    pub place: String,
+    /// The wish for the chart.
+    pub want: ChartWant,
+}
+
+/// Reads one entry of the kustomization `file`, whose charts lie below `home`.
+pub(super) fn read(clerk: &Clerk<'_>, node: &Node, file: &Named, home: &str) -> Option<HelmChart> {
+    let form = clerk.form(node, CHART)?;
+    let name = form.need_text("name")?;
+    let place = format!("{}:{}", file.shown, node.line);
+    let at = whence(clerk, &form, &file.parent().join(home).join(&name), &name)?;
+    let sets = match layers(clerk, &form, file, &place)? {
+        layers if layers.is_empty() => Vec::new(),
+        layers => vec![ValueSet { name: String::new(), layers }],
+    };
+    let setting =
+        RenderSetting { kubernetes: form.text("kubeVersion"), api_versions: clerk.texts(form.get("apiVersions")) };
+    let namespace = form.text("namespace").unwrap_or_else(|| "default".to_owned());
+    Some(HelmChart {
+        place,
+        want: ChartWant { place: at, sets, release: form.text("releaseName"), namespace, setting },
+    })
+}
+
+/// Says where the chart is; a folder beside the kustomization comes before a repository, as Kustomize has it.
+fn whence(clerk: &Clerk<'_>, form: &Form<'_>, local: &Named, name: &str) -> Option<ChartPlace> {
+    let version = form.text("version");
+    let Some(repo) = form.get("repo").filter(|_| !local.path.is_dir()) else {
+        if !local.path.is_dir() {
+            clerk.note(form.need("name")?, format!("the chart {name} has no repo, and there is no {}", local.shown));
+        }
+        return Some(ChartPlace::Path(local.clone()));
+    };
+    let text = clerk.text(repo)?;
+    let address = text.trim_end_matches('/');
+    match address.strip_prefix("oci://") {
+        Some(place) => {
+            let (host, path) =
+                place.split_once('/').map_or((place, name.to_owned()), |(h, p)| (h, format!("{p}/{name}")));
+            let repository = Repository::new(host, &path).map_err(|error| clerk.note(repo, error.to_string())).ok()?;
+            Some(ChartPlace::Oci { repository, version })
+        }
+        None => Some(ChartPlace::Http { repository: address.to_owned(), name: name.to_owned(), version }),
+    }
+}
+
+/// Reads the layers of values, lowest first.
+fn layers(clerk: &Clerk<'_>, form: &Form<'_>, file: &Named, place: &str) -> Option<Vec<ValueLayer>> {
+    let mut files: Vec<String> = form.text("valuesFile").into_iter().collect();
+    files.extend(clerk.texts(form.get("additionalValuesFiles")));
+    let mut from_files = Vec::new();
+    for path in files {
+        let values = file.parent().join(&path);
+        let read = values.read_text().map_err(|error| error.to_string());
+        let read =
+            read.and_then(|text| yaml::document(&text, &values.shown).map_err(|e| e.with_source(&text).to_string()));
+        match read {
+            Ok(node) => from_files.push(ValueLayer { place: values.shown, values: to_json(&node) }),
+            Err(why) => {
+                clerk.note(form.need("name")?, why);
+                return None;
+            }
+        }
+    }
+    let inline = form.get("valuesInline");
+    let inline = inline.map(|node| ValueLayer { place: format!("{place} valuesInline"), values: to_json(node) });
+    let order = form.get("valuesMerge").map_or(Some("override"), |node| {
+        clerk.word(node, &[("override", "override"), ("replace", "replace"), ("merge", "merge")])
+    });
+    Some(match (order?, inline) {
+        ("replace", Some(inline)) => vec![inline],
+        ("merge", Some(inline)) => [inline].into_iter().chain(from_files).collect(),
+        (_, inline) => from_files.into_iter().chain(inline).collect(),
+    })
+}
