@@ -1,15 +1,17 @@
-//! Kubernetes YAML: whatever it holds, images, doubts and errors come out, and every image prints as it reads.
+//! Kubernetes YAML: whatever it holds, sightings and errors come out, and every reference prints as it reads.
 #![no_main]
 
-use airlift::discover::kube;
+use airlift::discover::operators::Table;
+use airlift::discover::kube::{self, Looking};
 use airlift::model::ImageRef;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
-    for place in ["fuzz.yaml", "kustomization.yaml"] {
-        let scan = kube::parse(text, place, &|text| text.starts_with('!').then(|| "a reason".to_owned()));
-        for hit in &scan.hits {
-            assert_eq!(hit.reference.to_string().parse::<ImageRef>().as_ref(), Ok(&hit.reference));
+    let ignored = |text: &str| text.starts_with('!').then(|| "a reason".to_owned());
+    for (place, rendered) in [("fuzz.yaml", false), ("fuzz.yaml", true), ("kustomization.yaml", false)] {
+        let scan = kube::parse(text, &Looking { place, rendered, ignored: &ignored, fields: Table::builtin() });
+        for reference in scan.sightings.iter().filter_map(|seen| seen.reference.as_ref()) {
+            assert_eq!(reference.to_string().parse::<ImageRef>().as_ref(), Ok(reference));
         }
     }
 });

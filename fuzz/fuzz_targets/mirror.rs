@@ -3,7 +3,7 @@
 
 use airlift::discover::rules::Rules;
 use airlift::discover::{Mapping, TagSelection, destination};
-use airlift::document::mirror::{MirrorManifest, Wish};
+use airlift::document::mirror::{ChartWish, MirrorManifest, Wish};
 use airlift::model::{ImageRef, Tag};
 use libfuzzer_sys::fuzz_target;
 
@@ -18,8 +18,12 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(mapping.destination(&image), destination(&mirror, &image));
     }
     let tags: Vec<Tag> = ["1.0", "1.10.0-rc.1", "v2", "latest"].iter().map(|tag| tag.parse().expect("a tag")).collect();
-    for source in mirror.images.iter().chain(&mirror.charts).chain(&mirror.artifacts) {
-        if let Wish::Tags { tags: wish, .. } = &source.wish
+    let charts = mirror.charts.iter().filter_map(|chart| match &chart.wish {
+        ChartWish::Artifact(wish) => Some(wish),
+        _ => None,
+    });
+    for wish in mirror.images.iter().chain(&mirror.artifacts).map(|source| &source.wish).chain(charts) {
+        if let Wish::Tags { tags: wish, .. } = wish
             && let Ok(selection) = TagSelection::new(wish)
         {
             assert!(selection.select(&tags).iter().all(|tag| tags.contains(tag)));

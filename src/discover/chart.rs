@@ -6,6 +6,7 @@
 
 use super::TagSelection;
 use super::files::Named;
+use crate::document::made::MadeWish;
 use crate::model::{ImageRef, Repository};
 use serde_json::Value;
 use std::fmt;
@@ -23,6 +24,8 @@ pub struct ChartWant {
     pub namespace: String,
     /// What templates may ask about the cluster.
     pub setting: RenderSetting,
+    /// Whether it is looked into; otherwise the chart alone is wanted.
+    pub images: bool,
 }
 
 /// Where a chart is.
@@ -53,6 +56,13 @@ pub enum ChartPlace {
         name: String,
         /// Version or range as typed; absent: the highest that is no pre-release.
         version: Option<String>,
+    },
+    /// An archive by its address, which becomes an artifact.
+    File {
+        /// Name of the artifact: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
     },
     /// Folder or archive on this machine: its images are wanted, the chart itself is not carried.
     Path(Named),
@@ -89,17 +99,28 @@ impl ChartWant {
     /// Wants the chart at `place` with its own values, in the namespace `default`.
     pub fn plain(place: ChartPlace) -> Self {
         let namespace = "default".to_owned();
-        Self { place, sets: Vec::new(), release: None, namespace, setting: RenderSetting::default() }
+        let setting = RenderSetting::default();
+        Self { place, sets: Vec::new(), release: None, namespace, setting, images: true }
     }
 }
 
 impl ChartPlace {
+    /// Puts another repository in the place of the chart's own, where it is in a registry.
+    pub(super) fn move_to(&mut self, to: Repository) {
+        match self {
+            Self::Artifact(ImageRef { repository, .. })
+            | Self::Tags { repository, .. }
+            | Self::Oci { repository, .. } => *repository = to,
+            Self::Http { .. } | Self::File { .. } | Self::Path(_) => {}
+        }
+    }
+
     /// Returns the repository of the chart, where it is in a registry.
     pub const fn repository(&self) -> Option<&Repository> {
         match self {
             Self::Artifact(reference) => Some(&reference.repository),
             Self::Tags { repository, .. } | Self::Oci { repository, .. } => Some(repository),
-            Self::Http { .. } | Self::Path(_) => None,
+            Self::Http { .. } | Self::File { .. } | Self::Path(_) => None,
         }
     }
 }
@@ -112,6 +133,7 @@ impl fmt::Display for ChartPlace {
             Self::Tags { repository, selection } => write!(f, "{repository} {selection}"),
             Self::Oci { repository, version } => write!(f, "{repository}{}", range(version)),
             Self::Http { repository, name, version } => write!(f, "{repository}/{name}{}", range(version)),
+            Self::File { made, .. } => write!(f, "{}", made.url),
             Self::Path(named) => f.write_str(&named.shown),
         }
     }

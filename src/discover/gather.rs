@@ -1,24 +1,27 @@
 //! Goes through the sources of a mirror file and gathers what they lead to.
 
+mod charts;
 mod kits;
+mod settle;
+
+pub use settle::{ChartOrigin, Seen};
 
 use super::blueprint::{self, Blueprint, Catalogue, canonical};
 use super::closure::{Closed, Closure};
+use super::decisions::Decisions;
 use super::files::{self, Named};
 use super::kube::Looking;
-use super::kustomize::{Built, HelmChart};
 use super::mapping::Mapping;
 use super::operators::Table;
 use super::rules::Rules;
 use super::select::{SelectError, TagSelection, VersionRange};
-use super::{
-    ChartPlace, ChartWant, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, kustomize, list, note,
-};
+use super::{ChartPlace, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
-use crate::document::mirror::{All, BlueprintSource, MirrorManifest, Source, Wish};
+use crate::document::made::MadeWish;
+use crate::document::mirror::{All, BlueprintSource, ChartUse, MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
 use crate::model::{Finding, ImageRef, Reference, Repository};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Endings of files with Kubernetes objects.
@@ -27,47 +30,27 @@ const KUBERNETES: [&str; 3] = [".yaml", ".yml", ".json"];
 /// Says what `mirror` wants, which a person calls `place`; relative paths in it are meant from `base`.
 ///
 /// Reads files and asks nobody. The order is that of the sources: images, charts, artifacts, blueprints,
-/// kubernetes, extraImages; within one, that of the mirror file and of file names.
+/// kubernetes, extraImages; within one, that of the mirror file and of file names. Charts are wanted as they are
+/// named; who can read them uses [`begin`] and says what is in them.
 pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Discovery, DiscoverError> {
-    let rules = Rules::new(mirror);
-    let rules =
-        rules.map_err(|source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] })?;
+    begin(mirror, place, base)?.finish()
+}
+
+/// Goes through the sources of `mirror` as [`discover`] does, and waits to hear what its charts run.
+pub fn begin<'m>(mirror: &'m MirrorManifest, place: &'m str, base: &'m Path) -> Result<Discovering<'m>, DiscoverError> {
+    let alone = |source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] };
+    let (rules, decisions) = (Rules::new(mirror).map_err(alone)?, Decisions::new(mirror).map_err(alone)?);
     let (fields, unusable) = match Table::with(&mirror.image_fields) {
         Ok(fields) => (fields, None),
-        Err(error) => (Table::default(), Some(Problem::Fields { place: place.to_owned(), source: error })),
+        Err(source) => (Table::default(), Some(Problem::Fields { place: place.to_owned(), source })),
     };
-    let (out, problems, doubts) = (Discovery::default(), Vec::from_iter(unusable), Vec::new());
-    let mut gather = Gather { mirror, place, base, rules, fields, out, problems, doubts };
+    let (out, problems, seen) = (Discovery::default(), Vec::from_iter(unusable), Vec::new());
+    let mut gather = Discovering { mirror, place, base, rules, decisions, fields, out, problems, seen };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
-    for (sources, field, role) in [
-        (&mirror.images, "images", Role::Image),
-        (&mirror.charts, "charts", Role::Chart),
-        (&mirror.artifacts, "artifacts", Role::Artifact),
-    ] {
-        for (at, source) in sources.iter().enumerate() {
-            gather.source(source, role, format!("{place}: {field}[{at}]"));
-        }
-    }
-    for (at, source) in mirror.blueprints.iter().enumerate() {
-        gather.blueprints(source, &format!("{place}: blueprints[{at}]"));
-    }
-    for (at, source) in mirror.kubernetes.iter().enumerate() {
-        gather.kubernetes(&source.path, &format!("{place}: kubernetes[{at}]"));
-    }
-    for (at, source) in mirror.kustomize.iter().enumerate() {
-        gather.kustomize(&source.path, &format!("{place}: kustomize[{at}]"));
-    }
-    for (at, source) in mirror.flux.iter().enumerate() {
-        gather.flux(source, &format!("{place}: flux[{at}]"));
-    }
-    for (at, extra) in mirror.extra_images.iter().enumerate() {
-        let mut why = vec![format!("{place}: extraImages[{at}]")];
-        why.extend(extra.needed_by.iter().map(|by| format!("needed by {by}")));
-        gather.reference(extra.reference.clone(), Cause::new(Role::Image, why));
-    }
-    gather.finish()
+    gather.sources();
+    Ok(gather)
 }
 
 /// Why something is wanted, and how.
@@ -85,18 +68,51 @@ impl Cause<'_> {
     }
 }
 
-struct Gather<'m> {
+/// A mirror file whose sources were gone through, before it is known what its charts run.
+pub struct Discovering<'m> {
     mirror: &'m MirrorManifest,
     place: &'m str,
     base: &'m Path,
     rules: Rules<'m>,
+    decisions: Decisions<'m>,
     fields: Table,
     out: Discovery,
     problems: Vec<Problem>,
-    doubts: Vec<kube::Doubt>,
+    /// What is not wanted without a decision.
+    seen: Vec<Seen>,
 }
 
-impl Gather<'_> {
+impl Discovering<'_> {
+    fn sources(&mut self) {
+        let (mirror, place) = (self.mirror, self.place);
+        for (at, source) in mirror.images.iter().enumerate() {
+            self.source(source, Role::Image, format!("{place}: images[{at}]"));
+        }
+        for (at, source) in mirror.charts.iter().enumerate() {
+            self.chart_source(source, format!("{place}: charts[{at}]"));
+        }
+        for (at, source) in mirror.artifacts.iter().enumerate() {
+            self.source(source, Role::Artifact, format!("{place}: artifacts[{at}]"));
+        }
+        for (at, source) in mirror.blueprints.iter().enumerate() {
+            self.blueprints(source, &format!("{place}: blueprints[{at}]"));
+        }
+        for (at, source) in mirror.kubernetes.iter().enumerate() {
+            self.kubernetes(&source.path, &format!("{place}: kubernetes[{at}]"));
+        }
+        for (at, source) in mirror.kustomize.iter().enumerate() {
+            self.kustomize(&source.path, &format!("{place}: kustomize[{at}]"));
+        }
+        for (at, source) in mirror.flux.iter().enumerate() {
+            self.flux(source, &format!("{place}: flux[{at}]"));
+        }
+        for (at, extra) in mirror.extra_images.iter().enumerate() {
+            let mut why = vec![format!("{place}: extraImages[{at}]")];
+            why.extend(extra.needed_by.iter().map(|by| format!("needed by {by}")));
+            self.reference(extra.reference.clone(), Cause::new(Role::Image, why));
+        }
+    }
+
     fn select(&mut self, line: usize, source: SelectError) {
         self.problems.push(Problem::Select { place: self.place.to_owned(), line, source });
     }
@@ -116,27 +132,33 @@ impl Gather<'_> {
                     Err(error) => self.select(source.line, error),
                 }
             }
+            Wish::Made { source, made } => self.made(source, made, cause),
             Wish::List(path) => {
-                let file = Named::new(self.base, path);
-                match list::read(&file) {
-                    Ok(listed) => self.listed(listed, &file, &cause),
-                    Err(error) => self.problems.push(error.into()),
+                for (reference, line) in self.listed(path) {
+                    let mut cause = cause.clone();
+                    cause.why.push(line);
+                    self.reference(reference, cause);
                 }
             }
         }
     }
 
-    fn listed(&mut self, listed: Vec<list::Listed>, file: &Named, cause: &Cause<'_>) {
-        for entry in listed {
-            if let Some(again) = entry.again.first() {
-                let place = format!("{}:{again}", file.shown);
-                let what = format!("{} stands in line {} already", entry.reference, entry.line);
-                self.out.findings.push(note(place, what));
+    /// Reads a list of references; returns each with its place.
+    fn listed(&mut self, path: &str) -> Vec<(ImageRef, String)> {
+        let file = Named::new(self.base, path);
+        let listed = match list::read(&file) {
+            Ok(listed) => listed,
+            Err(error) => {
+                self.problems.push(error.into());
+                return Vec::new();
             }
-            let mut cause = cause.clone();
-            cause.why.push(format!("{}:{}", file.shown, entry.line));
-            self.reference(entry.reference, cause);
+        };
+        for (entry, again) in listed.iter().filter_map(|entry| Some((entry, entry.again.first()?))) {
+            let what = format!("{} stands in line {} already", entry.reference, entry.line);
+            self.out.findings.push(note(format!("{}:{again}", file.shown), what));
         }
+        let place = |line: usize| format!("{}:{line}", file.shown);
+        listed.into_iter().map(|entry| (entry.reference, place(entry.line))).collect()
     }
 
     fn tags(&mut self, repository: &Repository, selection: TagSelection, mut cause: Cause<'_>) {
@@ -155,6 +177,19 @@ impl Gather<'_> {
         let platforms = self.platforms(&repository, &cause);
         let Cause { role, why, notes, .. } = cause;
         self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms });
+    }
+
+    /// Adds one artifact that is made, unless a rule leaves it out. Its address decides where it comes from, so its name
+    /// is not replaced.
+    fn made(&mut self, source: &ImageRef, made: &MadeWish, mut cause: Cause<'_>) {
+        if let Some(reason) = self.rules.ignored_text(&source.to_string()) {
+            let what = format!("{source} is ignored: {reason}");
+            return self.out.findings.push(note(&cause.why[0], what));
+        }
+        cause.why.push(format!("made of {}", made.url));
+        let want = Want::Made { source: source.clone(), made: made.clone() };
+        let Cause { role, why, notes, .. } = cause;
+        self.out.found.push(Found { want, role, why, notes, platforms: PlatformRule::All });
     }
 
     /// Adds one artifact, unless a rule leaves it out.
@@ -271,9 +306,14 @@ impl Gather<'_> {
                 }
             };
             self.check_registry(blueprint, &reference);
+            let place = ChartPlace::Artifact(reference);
+            let usage = source.uses.iter().find(|usage| canonical(&usage.blueprint) == blueprint.name);
+            let usage = usage.map_or_else(ChartUse::default, |usage| usage.usage.clone());
+            let Some(mut chart) = self.chart_want(place, &usage) else { continue };
+            chart.images &= source.images;
             for need in needs {
                 let cause = Cause { notes: need.notes, ..Cause::new(Role::Blueprint, need.why) };
-                self.reference(reference.clone(), cause);
+                self.chart(chart.clone(), cause);
             }
         }
     }
@@ -295,97 +335,40 @@ impl Gather<'_> {
         };
         for file in files {
             let ignored = |text: &str| self.rules.ignored_text(text).map(str::to_owned);
-            let scan = kube::read(&file, Looking { ignored: &ignored, fields: &self.fields });
+            let looking = Looking { place: &file.shown, rendered: false, ignored: &ignored, fields: &self.fields };
+            let scan = kube::read(&file, &looking);
             self.scanned(scan, origin);
         }
     }
 
-    /// Builds a folder as Kustomize would, and looks through what comes out.
-    fn kustomize(&mut self, path: &str, origin: &str) {
-        let built = kustomize::build(&Named::new(self.base, path));
-        self.out.findings.extend(built.findings);
-        let whole = built.errors.is_empty();
-        self.problems.extend(built.errors.into_iter().map(Problem::from));
-        // Half a folder gives errors of its own, which would hide the ones that matter.
-        if whole {
-            built.objects.iter().for_each(|object| self.object(object, origin));
-            built.charts.into_iter().for_each(|chart| self.inflated(chart, origin));
-        }
-    }
-
-    fn object(&mut self, object: &Built, origin: &str) {
-        let ignored = |text: &str| self.rules.ignored_text(text).map(str::to_owned);
-        let scan = kube::look(&object.node, &object.file, Looking { ignored: &ignored, fields: &self.fields });
-        self.scanned(scan, origin);
-    }
-
-    fn inflated(&mut self, chart: HelmChart, origin: &str) {
-        let why = vec![origin.to_owned(), format!("{} helmCharts", chart.place)];
-        self.chart(chart.want, Cause::new(Role::Chart, why));
-    }
-
-    /// Wants a chart and what it runs.
-    fn chart(&mut self, want: ChartWant, cause: Cause<'_>) {
-        let Cause { role, why, notes, .. } = cause;
-        self.out.found.push(Found {
-            want: Want::Chart(Box::new(want)),
-            role,
-            why,
-            notes,
-            platforms: PlatformRule::All,
-        });
-    }
-
     fn scanned(&mut self, scan: kube::Scan, origin: &str) {
         self.out.findings.extend(scan.findings);
-        self.doubts.extend(scan.doubts);
         self.problems.extend(scan.errors.into_iter().map(Problem::from));
-        for hit in scan.hits {
-            self.reference(hit.reference, Cause::new(hit.role, vec![origin.to_owned(), hit.place]));
+        for sighting in scan.sightings {
+            self.sighted(sighting, None, &[origin.to_owned()]);
+        }
+        for choice in scan.choices {
+            if !self.names_images_for(&choice.object) {
+                self.out.findings.push(choice.finding);
+            }
         }
     }
 
-    fn finish(mut self) -> Result<Discovery, DiscoverError> {
+    /// Nobody can know which images an operator chooses; who names some for its object says that these do.
+    fn names_images_for(&self, object: &str) -> bool {
+        self.mirror.extra_images.iter().any(|extra| extra.needed_by.as_deref() == Some(object))
+    }
+
+    /// Ends the search: says what is wanted, what waits for a decision, and which rules met nothing.
+    pub fn finish(mut self) -> Result<Discovery, DiscoverError> {
         self.one_version_each();
-        self.charts_are_not_read();
-        let wanted: BTreeSet<ImageRef> = self.out.found.iter().filter_map(one).cloned().collect();
-        let settled = |doubt: &kube::Doubt| match &doubt.reference {
-            Some(reference) => wanted.contains(reference),
-            // Nobody can know which images settle this; who names some for the object says that these do.
-            None => self.mirror.extra_images.iter().any(|extra| {
-                extra.needed_by.as_ref().is_some_and(|by| doubt.finding.place.ends_with(&format!(" {by}")))
-            }),
-        };
-        let open = std::mem::take(&mut self.doubts).into_iter().filter(|doubt| !settled(doubt));
-        self.out.findings.extend(open.map(|doubt| doubt.finding));
-        for line in self.rules.unused() {
+        self.undecided();
+        let unused = self.rules.unused().into_iter().chain(self.decisions.unused());
+        for line in unused.collect::<Vec<_>>() {
             let place = format!("{}:{line}", self.place);
             self.out.findings.push(Finding::warning(FindingClass::Config, place, "nothing met this rule"));
         }
         if self.problems.is_empty() { Ok(self.out) } else { Err(DiscoverError { problems: self.problems }) }
-    }
-
-    /// Charts are carried, but what they run is not read from them; nobody shall believe it is covered.
-    fn charts_are_not_read(&mut self) {
-        let settled = |repository: &Repository| {
-            let name = repository.path().rsplit('/').next().unwrap_or_default();
-            let named = self.mirror.extra_images.iter().filter_map(|extra| extra.needed_by.as_deref());
-            named.into_iter().any(|by| by == name || canonical(by) == name)
-        };
-        let charts = self.out.found.iter().filter(|found| matches!(found.role, Role::Chart | Role::Blueprint));
-        let open: BTreeSet<&Repository> = charts.filter_map(place).filter(|chart| !settled(chart)).collect();
-        if let Some(first) = open.first() {
-            let what = match open.len() {
-                1 => format!("the images that {first} runs are NOT included unless another source names them"),
-                n => format!(
-                    "the images that {first} and {} more charts run are NOT included unless another source \
-                              names them",
-                    n - 1
-                ),
-            };
-            let hint = "name what the rendered charts run under kubernetes or extraImages (with for: CHART)";
-            self.out.findings.push(Finding::warning(FindingClass::Config, self.place, what).with_hint(hint));
-        }
     }
 
     /// A lock holds one version of a Blueprint, also where two catalogues offer it.
@@ -404,13 +387,6 @@ impl Gather<'_> {
     }
 }
 
-fn place(found: &Found) -> Option<&Repository> {
-    match &found.want {
-        Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => Some(repository),
-        Want::Chart(chart) => chart.place.repository(),
-    }
-}
-
 fn one(found: &Found) -> Option<&ImageRef> {
     match &found.want {
         Want::Reference(reference) => Some(reference),
@@ -418,7 +394,7 @@ fn one(found: &Found) -> Option<&ImageRef> {
             ChartPlace::Artifact(reference) => Some(reference),
             _ => None,
         },
-        Want::Tags { .. } => None,
+        Want::Tags { .. } | Want::Made { .. } => None,
     }
 }
 

@@ -1,18 +1,26 @@
-//! Images in Kubernetes YAML: what containers run for certain, what other objects seem to name, and what is in
-//! there that this program does not follow.
+//! Images in Kubernetes YAML: what containers run for certain, what other objects, arguments and configurations
+//! name, and what is in there that this program does not follow.
 //!
 //! Every mapping anywhere with a list of containers counts, so nested objects and pod templates inside of custom
-//! objects are found. Fields called `image` of other objects count where their text says enough by itself; what
-//! is less certain is reported and left out. Definitions of custom objects are schemas: nothing in them runs.
+//! objects are found. Fields that say `image` count where their text says enough by itself; texts that can hardly be
+//! anything else count too, wherever they stand. What is less certain waits for a decision. Definitions of custom
+//! objects are schemas: nothing in them runs.
+
+mod inside;
+mod judge;
+mod known;
+
+pub use known::Choice;
 
 use super::files::{FileError, Named};
-use super::looks;
 use super::operators::Table;
+use super::parts;
+use super::sighting::{Certainty, How, Need, Sighting, Spot};
 use crate::document::lock::Role;
-use crate::document::yaml::{self, Entry, Node, Value};
+use crate::document::yaml::{self, Entry, Node, Reading, Value};
+use crate::model::Finding;
 use crate::model::evidence::FindingClass;
 use crate::model::fault::printable;
-use crate::model::{Finding, ImageRef};
 
 /// Why a file of Kubernetes YAML cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,42 +52,33 @@ pub enum KubeError {
     },
 }
 
-/// An image that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Hit {
-    /// The image.
-    pub reference: ImageRef,
-    /// Image, or package.
-    pub role: Role,
-    /// File, line, object and key path.
-    pub place: String,
-}
-
-/// Something that may be an image, and is not taken for one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Doubt {
-    /// What it would be.
-    pub reference: Option<ImageRef>,
-    /// What is said about it.
-    pub finding: Finding,
-}
-
 /// What a file holds.
 #[derive(Debug, Default)]
 pub struct Scan {
-    /// Images, in the order of the file.
-    pub hits: Vec<Hit>,
-    /// What may be images.
-    pub doubts: Vec<Doubt>,
+    /// What is or may be an image, in the order of the file.
+    pub sightings: Vec<Sighting>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What operators choose by themselves.
+    pub choices: Vec<Choice>,
     /// What stands in the way.
     pub errors: Vec<KubeError>,
+    /// Whether a definition of a custom object is in it: what brings one brings a controller.
+    pub defines: bool,
 }
 
-const DECIDE: &str = "if it is an image, add it to extraImages; if not, add it to ignore with a reason";
-
-const OUTSIDE: &str = "belongs to a resource outside of the cluster and is not taken for an image";
+/// How a text is looked through.
+#[derive(Clone, Copy)]
+pub struct Looking<'a> {
+    /// What a person calls it.
+    pub place: &'a str,
+    /// Whether it was made from a template, so that its lines mean nothing to a person.
+    pub rendered: bool,
+    /// Says why a text is to be left out, where it is.
+    pub ignored: &'a dyn Fn(&str) -> Option<String>,
+    /// Fields of custom objects that name images.
+    pub fields: &'a Table,
+}
 
 /// Objects that lead to charts or images which this program does not follow: group, kind, what stays out.
 const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
@@ -94,41 +93,28 @@ const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
     ("kustomize.config.k8s.io", "HelmChartInflationGenerator", "the chart and its images are NOT included"),
 ];
 
-/// How objects are looked through.
-#[derive(Clone, Copy)]
-pub struct Looking<'a> {
-    /// Says why a text is to be left out, where it is.
-    pub ignored: &'a dyn Fn(&str) -> Option<String>,
-    /// Fields of custom objects that name images.
-    pub fields: &'a Table,
-}
-
 /// Looks through one file.
-pub fn read(file: &Named, looking: Looking<'_>) -> Scan {
+pub fn read(file: &Named, looking: &Looking<'_>) -> Scan {
     match file.read_text() {
-        Ok(text) => parse_with(&text, &file.shown, looking),
+        Ok(text) => parse(&text, looking),
         Err(error) => Scan { errors: vec![error.into()], ..Scan::default() },
     }
 }
 
-/// Looks through the text of a file that a person calls `place`, with the fields that are known. `ignored` says
-/// why a text is to be left out, where it is.
-pub fn parse(text: &str, place: &str, ignored: &dyn Fn(&str) -> Option<String>) -> Scan {
-    parse_with(text, place, Looking { ignored, fields: Table::builtin() })
-}
-
-/// Looks through one document that stands in the file that a person calls `place`.
-pub fn look(node: &Node, place: &str, looking: Looking<'_>) -> Scan {
+/// Looks through one document.
+pub fn look(node: &Node, looking: &Looking<'_>) -> Scan {
     let mut scan = Scan::default();
-    Walk::new(place, looking, &mut scan).top(node);
+    Walk::new(looking, &mut scan).top(node);
     scan
 }
 
-/// Looks through the text of a file that a person calls `place`.
-pub fn parse_with(text: &str, place: &str, looking: Looking<'_>) -> Scan {
+/// Looks through a text. An error in one document ends it: what follows cannot be told apart.
+pub fn parse(text: &str, looking: &Looking<'_>) -> Scan {
     let mut scan = Scan::default();
     let separated = yaml::with_separators(text);
-    let documents = match yaml::documents(&separated, place) {
+    // What a template gives is read as Kubernetes tools read it; what a person wrote can be put right.
+    let reading = if looking.rendered { Reading::Lenient } else { Reading::Strict };
+    let documents = match yaml::documents_as(reading, &separated, looking.place) {
         Ok(documents) => documents,
         Err(error) => {
             scan.errors.push(FileError::from(error).into());
@@ -137,13 +123,13 @@ pub fn parse_with(text: &str, place: &str, looking: Looking<'_>) -> Scan {
     };
     for document in documents {
         match document {
-            Ok(node) => Walk::new(place, looking, &mut scan).top(&node),
+            Ok(node) => Walk::new(looking, &mut scan).top(&node),
             Err(error) => {
                 scan.errors.push(FileError::from(error).into());
-                if text.contains("{{") {
+                if text.contains("{{") && !looking.rendered {
                     let what = "this looks like a Helm template, which is no YAML before it is rendered";
-                    let hint = "write what `helm template` prints into a file and name that";
-                    scan.findings.push(Finding::error(FindingClass::Config, place, what).with_hint(hint));
+                    let hint = "name the chart under charts, which is rendered";
+                    scan.findings.push(Finding::error(FindingClass::Config, looking.place, what).with_hint(hint));
                 }
             }
         }
@@ -152,30 +138,51 @@ pub fn parse_with(text: &str, place: &str, looking: Looking<'_>) -> Scan {
 }
 
 /// Object around the place that is looked at.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct Object {
     version: String,
     group: String,
     kind: String,
     name: String,
+    /// When what its containers name runs.
+    need: Need,
 }
 
 impl Object {
-    fn of(node: &Node) -> Option<Self> {
+    const fn none() -> Self {
+        Self { version: String::new(), group: String::new(), kind: String::new(), name: String::new(), need: Need::Runtime }
+    }
+
+    /// Reads what `node` is; `outer` is around it.
+    fn of(node: &Node, outer: &Self) -> Option<Self> {
         let version = node.get("apiVersion")?.text()?;
-        let kind = node.get("kind")?.text()?.to_owned();
+        let kind = printable(node.get("kind")?.text()?);
         let group = version.split_once('/').map_or("", |(group, _)| group).to_owned();
         let named = |key| node.at(&["metadata", key]).and_then(Node::text);
         let name = printable(named("name").or_else(|| named("generateName")).unwrap_or("(no name)"));
-        Some(Self { version: version.to_owned(), group, kind: printable(&kind), name })
+        let hooks = node.at(&["metadata", "annotations", "helm.sh/hook"]).and_then(Node::text);
+        let nested = !outer.kind.is_empty() && !outer.kind.ends_with("List");
+        let native = matches!(group.as_str(), "" | "apps" | "batch");
+        let need = match hooks.and_then(Need::of_hooks) {
+            Some(need) => need,
+            None if nested => outer.need.max(Need::ByController),
+            None if native => Need::Runtime,
+            None => Need::ByController,
+        };
+        Some(Self { version: version.to_owned(), group, kind, name, need })
     }
 
     fn is(&self, group: &str, kind: &str) -> bool {
         self.group == group && self.kind == kind
     }
 
+    /// Returns whether Kubernetes itself knows the kind, so that its images are images and nothing else.
+    fn is_native(&self) -> bool {
+        matches!(self.group.as_str(), "" | "apps" | "batch")
+    }
+
     fn shown(&self) -> String {
-        format!("{}/{}", self.kind, self.name)
+        if self.kind.is_empty() { String::new() } else { format!("{}/{}", self.kind, self.name) }
     }
 }
 
@@ -185,26 +192,27 @@ enum Step<'n> {
 }
 
 struct Walk<'a, 'n> {
-    place: &'a str,
-    ignored: &'a dyn Fn(&str) -> Option<String>,
-    fields: &'a Table,
+    looking: &'a Looking<'a>,
     scan: &'a mut Scan,
     object: Object,
     path: Vec<Step<'n>>,
+    /// How what is found at this place is found.
+    how: How,
+    /// Where documents stand in a text: what shows the way to it.
+    outer: Option<(Option<usize>, String)>,
     /// Nodes that are settled, because the table knows what they name.
     settled: Vec<&'n Node>,
 }
 
 impl<'a, 'n> Walk<'a, 'n> {
-    fn new(place: &'a str, looking: Looking<'a>, scan: &'a mut Scan) -> Self {
-        let Looking { ignored, fields } = looking;
-        Self { place, ignored, fields, scan, object: Object::default(), path: Vec::new(), settled: Vec::new() }
+    fn new(looking: &'a Looking<'a>, scan: &'a mut Scan) -> Self {
+        Self { looking, scan, object: Object::none(), path: Vec::new(), how: How::Field, outer: None, settled: Vec::new() }
     }
 
     fn top(mut self, node: &'n Node) {
-        let file = self.place.rsplit('/').next().unwrap_or_default();
+        let file = self.looking.place.rsplit('/').next().unwrap_or_default();
         let kustomization = matches!(file, "kustomization.yaml" | "kustomization.yml" | "Kustomization");
-        match (&node.value, Object::of(node)) {
+        match (&node.value, Object::of(node, &self.object)) {
             (Value::Null, _) => {}
             (_, Some(_)) => self.walk(node),
             (_, None) if kustomization => self.kustomization(node),
@@ -224,7 +232,7 @@ impl<'a, 'n> Walk<'a, 'n> {
                     self.within(Step::Item(at), |walk| walk.walk(item));
                 }
             }
-            Value::Map(entries) => match Object::of(node) {
+            Value::Map(entries) => match Object::of(node, &self.object) {
                 Some(object) => {
                     let outer = std::mem::replace(&mut self.object, object);
                     self.object(node);
@@ -245,10 +253,11 @@ impl<'a, 'n> Walk<'a, 'n> {
         let object = self.object.clone();
         // Schemas of custom objects are full of fields called image and run none.
         if matches!(object.kind.as_str(), "CustomResourceDefinition" | "CompositeResourceDefinition") {
+            self.scan.defines = true;
             return;
         }
-        let before = (self.scan.hits.len(), self.settled.len());
-        let chosen = self.known_fields(node);
+        let before = (self.scan.sightings.len(), self.settled.len());
+        let choice = self.known_fields(node);
         let known = self.settled.len() > before.1;
         let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind) && !known);
         // Without a spec it is a reference to such an object.
@@ -270,42 +279,14 @@ impl<'a, 'n> Walk<'a, 'n> {
             match entry.key.as_str() {
                 "apiVersion" | "kind" | "status" => {}
                 "metadata" => self.within(Step::Key("metadata"), |walk| walk.annotations(&entry.value)),
+                "data" | "stringData" if object.is("", "ConfigMap") || object.is("", "Secret") => {
+                    self.within(Step::Key(&entry.key), |walk| walk.data(&entry.value));
+                }
                 _ => self.entry(entry),
             }
         }
-        if let Some(chosen) = chosen
-            && self.scan.hits.len() == before.0
-        {
-            self.scan.doubts.push(Doubt { reference: None, finding: chosen });
-        }
-    }
-
-    /// Takes what the table knows about the object, and returns what its operator chooses by itself.
-    fn known_fields(&mut self, node: &'n Node) -> Option<Finding> {
-        let told = self.fields.look(&self.object.version, &self.object.kind, node);
-        for named in told.named {
-            let place = format!("{}:{} {} {}", self.place, named.node.line, self.object.shown(), named.path);
-            self.settled.push(named.node);
-            if named.text.contains("://") {
-                let what = format!("{} is fetched from {}, which is NOT included", named.path, printable(&named.text));
-                self.scan.findings.push(Finding::warning(FindingClass::Config, place, what));
-            } else if let Some(reference) = self.reference_at(&place, &named.text) {
-                self.scan.hits.push(Hit { reference, role: named.role, place });
-            }
-        }
-        let place = format!("{}:{} {}", self.place, node.line, self.object.shown());
-        let shown = self.object.shown();
-        let instead = match told.instead.is_empty() {
-            true => String::new(),
-            false => format!("set {}, or ", told.instead.join(", ")),
-        };
-        let hint = format!("{instead}name the images under extraImages with for: {shown}");
-        let said = |chosen| format!("its operator chooses {chosen}: NOT included");
-        told.chosen.map(|chosen| Finding::warning(FindingClass::Config, place, said(chosen)).with_hint(hint))
-    }
-
-    fn is_settled(&self, node: &Node) -> bool {
-        self.settled.iter().any(|known| std::ptr::eq(*known, node))
+        // Containers that the object states say as much as a field would.
+        self.scan.choices.extend(choice.filter(|_| self.scan.sightings.len() == before.0));
     }
 
     /// A package is an artifact; what it installs is known only to its own documents.
@@ -313,8 +294,10 @@ impl<'a, 'n> Walk<'a, 'n> {
         let Some(text) = node.text() else { return };
         self.path.extend([Step::Key("spec"), Step::Key("package")]);
         if let Some(reference) = self.reference(node, text) {
-            let place = self.at(node);
-            self.scan.hits.push(Hit { reference, role: Role::Artifact, place });
+            self.sight(node, text, Some(reference), Certainty::Certain, "");
+            if let Some(last) = self.scan.sightings.last_mut() {
+                (last.role, last.need) = (Role::Artifact, Need::ByController);
+            }
             let what = format!("{} is a package: the images that it brings are NOT included", self.object.shown());
             self.find(node, what, "name them under extraImages");
         }
@@ -338,23 +321,37 @@ impl<'a, 'n> Walk<'a, 'n> {
         }
     }
 
-    /// Annotations may name an image that a controller adds; nothing is certain about them.
+    /// Annotations may name an image that a controller adds.
     fn annotations(&mut self, metadata: &'n Node) {
         let Some(annotations) = metadata.get("annotations") else { return };
         let applied = "kubectl.kubernetes.io/last-applied-configuration";
         for entry in annotations.entries().iter().filter(|entry| entry.key != applied) {
+            let Some(text) = entry.value.text() else { continue };
             let steps = Step::Key("annotations");
-            self.within(steps, |walk| walk.within(Step::Key(&entry.key), |walk| walk.walk(&entry.value)));
+            self.within(steps, |walk| {
+                walk.within(Step::Key(&entry.key), |walk| {
+                    walk.as_(How::Annotation, |walk| walk.text(&entry.value, text))
+                })
+            });
         }
     }
 
+    /// Does something while findings are of another kind.
+    fn as_(&mut self, how: How, look: impl FnOnce(&mut Self)) {
+        let before = std::mem::replace(&mut self.how, how);
+        look(self);
+        self.how = before;
+    }
+
     fn entries(&mut self, entries: &'n [Entry]) {
-        for entry in entries {
+        let joined = self.joined(entries);
+        for (at, entry) in entries.iter().enumerate() {
             match (entry.key.as_str(), &entry.value.value) {
                 ("metadata", Value::Map(_)) => {
                     self.within(Step::Key("metadata"), |walk| walk.annotations(&entry.value));
                 }
-                ("image", Value::Text { .. }) => self.sibling_tag(entry, entries),
+                ("image", Value::Text { .. }) if !self.is_settled(&entry.value) => self.sibling_tag(entry, entries),
+                _ if joined.contains(&at) => {}
                 _ => self.entry(entry),
             }
         }
@@ -362,12 +359,16 @@ impl<'a, 'n> Walk<'a, 'n> {
 
     fn entry(&mut self, entry: &'n Entry) {
         let (key, node) = (entry.key.as_str(), &entry.value);
+        if self.is_settled(node) {
+            return;
+        }
         self.within(Step::Key(key), |walk| match (key, &node.value) {
             ("containers" | "initContainers" | "ephemeralContainers", Value::List(items)) => walk.containers(items),
             ("volumes", Value::List(items)) => walk.volumes(items),
-            ("image", Value::Map(entries)) => walk.parts(node, entries),
-            ("image" | "imageName", Value::Text { text, .. }) => walk.field(node, text),
-            (key, Value::Text { text, .. }) if key.ends_with("Image") => walk.field(node, text),
+            ("args" | "command", Value::List(items)) => walk.arguments(items),
+            ("env", Value::List(items)) => walk.environment(items),
+            (_, Value::Map(entries)) if parts::is_image_key(key) => walk.parts(node, entries),
+            (_, Value::Text { text, .. }) if parts::is_image_key(key) => walk.field(node, text),
             _ => walk.walk(node),
         });
     }
@@ -409,145 +410,20 @@ impl<'a, 'n> Walk<'a, 'n> {
         }
     }
 
-    /// Something that a container runs.
-    fn certain(&mut self, node: &Node, text: &str) {
-        if self.is_settled(node) {
-            return;
-        }
-        if self.is_outside() {
-            self.doubt(node, text, OUTSIDE);
-        } else if text.is_empty() {
-            self.find(node, format!("{} is empty: something fills it in later", self.shown_path()), DECIDE);
-        } else if looks::is_pattern(text) && !is_native(&self.object) {
-            self.doubt(node, text, "is a pattern, not an image");
-        } else if let Some(reference) = self.reference(node, text) {
-            self.hit(node, reference);
-        }
-    }
-
-    /// A field of an object of which nothing is known.
-    fn field(&mut self, node: &Node, text: &str) {
-        if self.is_settled(node) {
-            return;
-        }
-        if self.is_outside() {
-            return self.doubt(
-                node,
-                text,
-                "belongs to a resource outside of the cluster and is not taken for an image",
-            );
-        }
-        if looks::is_pattern(text) || text.is_empty() {
-            self.doubt(node, text, "says no image");
-        } else if looks::placeholder(text).is_some() || looks::broken(text) || looks::complete(text).is_some() {
-            self.certain(node, text);
-        } else {
-            self.doubt(node, text, "has neither host nor tag and is not taken for an image");
-        }
-    }
-
-    /// `image` and `tag` as neighbours.
-    fn sibling_tag(&mut self, entry: &'n Entry, entries: &'n [Entry]) {
-        let text = entry.value.text().unwrap_or_default();
-        let tag = entries.iter().find(|other| other.key == "tag").and_then(|other| other.value.text());
-        let bare = text.parse::<ImageRef>().is_ok_and(|r| r.tag.is_none() && r.digest.is_none());
-        match tag.filter(|tag| bare && !tag.is_empty()) {
-            Some(tag) => self.within(Step::Key("image"), |walk| walk.field(&entry.value, &format!("{text}:{tag}"))),
-            None => self.entry(entry),
-        }
-    }
-
-    /// An image in parts: registry, repository or name, tag, digest or version.
-    fn parts(&mut self, node: &'n Node, entries: &'n [Entry]) {
-        let part = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty());
-        let Some(repository) = part("repository").or_else(|| part("name")) else { return self.entries(entries) };
-        if ["repository", "name"].into_iter().filter_map(|key| node.get(key)).any(|part| self.is_settled(part)) {
-            return;
-        }
-        let version = part("version").filter(|text| text.starts_with("sha256:"));
-        let (tag, digest) = (part("tag"), part("digest").or(version));
-        let mut text = match part("registry") {
-            Some(registry) => format!("{}/{repository}", registry.trim_end_matches('/')),
-            None => repository.to_owned(),
-        };
-        text.extend(tag.iter().flat_map(|tag| [":", tag]));
-        text.extend(digest.iter().flat_map(|digest| ["@", digest]));
-        if tag.is_some() || digest.is_some() {
-            self.field(node, &text);
-        } else {
-            self.doubt(node, &text, "has no tag; only the program that reads this field knows which one it takes");
-        }
-    }
-
-    /// Text of any field: reported where it can hardly be anything but an image.
-    fn text(&mut self, node: &Node, text: &str) {
-        if self.object.kind == "Secret" || self.is_settled(node) {
-            return;
-        }
-        for reference in looks::inside(text) {
-            let known = self.scan.hits.iter().any(|hit| hit.reference == reference);
-            if !known && (self.ignored)(&reference.to_string()).is_none() {
-                let what = format!("{} names {reference}, which is not included", self.shown_path());
-                let finding = Finding::warning(FindingClass::Config, self.at(node), what).with_hint(DECIDE);
-                self.scan.doubts.push(Doubt { reference: Some(reference), finding });
-            }
-        }
-    }
-
-    /// Parses a text that must be an image; notes why it is none.
-    fn reference(&mut self, node: &Node, text: &str) -> Option<ImageRef> {
-        self.reference_at(&self.at(node), text)
-    }
-
-    fn reference_at(&mut self, place: &str, text: &str) -> Option<ImageRef> {
-        let place = place.to_owned();
-        if let Some(reason) = (self.ignored)(text) {
-            self.scan.findings.push(super::note(place, format!("{text:?} is ignored: {reason}")));
-            return None;
-        }
-        if let Some(found) = looks::placeholder(text) {
-            let (text, found) = (text.to_owned(), found.to_owned());
-            self.scan.errors.push(KubeError::Placeholder { place, text, found });
-            return None;
-        }
-        match text.parse() {
-            Ok(reference) => Some(reference),
-            Err(error) => {
-                let meaning = looks::probable_meaning(text);
-                self.scan.errors.push(KubeError::Image { place, text: error.input, why: error.why, meaning });
-                None
-            }
-        }
-    }
-
-    fn hit(&mut self, node: &Node, reference: ImageRef) {
-        let place = self.at(node);
-        if looks::doubled_host(&reference) {
-            let what = format!("{reference} repeats its host: a registry was joined twice, and nothing may be there");
-            self.scan.findings.push(Finding::warning(FindingClass::Config, &place, what));
-        }
-        self.scan.hits.push(Hit { reference, role: Role::Image, place });
-    }
-
-    fn doubt(&mut self, node: &Node, text: &str, why: &str) {
-        match (self.ignored)(text) {
-            Some(reason) => self.note_ignored(node, text, &reason),
-            None => {
-                let what = format!("{text:?} {why}");
-                let finding = Finding::warning(FindingClass::Config, self.at(node), what).with_hint(DECIDE);
-                self.scan.doubts.push(Doubt { reference: text.parse().ok(), finding });
-            }
-        }
-    }
-
-    fn note_ignored(&mut self, node: &Node, text: &str, reason: &str) {
-        let finding = super::note(self.at(node), format!("{text:?} is ignored: {reason}"));
-        self.scan.findings.push(finding);
-    }
-
     fn find(&mut self, node: &Node, what: String, hint: &str) {
-        let place = format!("{}:{}", self.place, node.line);
+        let place = match self.line(node) {
+            Some(line) => format!("{}:{line}", self.looking.place),
+            None => self.looking.place.to_owned(),
+        };
         self.scan.findings.push(Finding::warning(FindingClass::Config, place, what).with_hint(hint));
+    }
+
+    /// Returns the line that a person finds `node` in, where there is one.
+    fn line(&self, node: &Node) -> Option<usize> {
+        match &self.outer {
+            Some((line, _)) => *line,
+            None => (!self.looking.rendered).then_some(node.line),
+        }
     }
 
     /// Fields below `forProvider` describe something outside of the cluster, such as a virtual machine; only an
@@ -558,7 +434,7 @@ impl<'a, 'n> Walk<'a, 'n> {
     }
 
     fn shown_path(&self) -> String {
-        let mut text = String::new();
+        let mut text = self.outer.as_ref().map(|(_, path)| path.clone()).unwrap_or_default();
         for step in &self.path {
             match step {
                 Step::Key(key) if text.is_empty() => text.push_str(&printable(key)),
@@ -569,8 +445,9 @@ impl<'a, 'n> Walk<'a, 'n> {
         text
     }
 
-    fn at(&self, node: &Node) -> String {
-        format!("{}:{} {} {}", self.place, node.line, self.object.shown(), self.shown_path())
+    fn spot(&self, node: &Node) -> Spot {
+        let (file, object) = (self.looking.place.to_owned(), self.object.shown());
+        Spot { file, line: self.line(node), object, path: self.shown_path() }
     }
 }
 
@@ -583,24 +460,33 @@ pub(super) fn mentions_image(node: &Node) -> bool {
     }
 }
 
-/// Returns whether Kubernetes itself knows the kind, so that its images are images and nothing else.
-fn is_native(object: &Object) -> bool {
-    matches!(object.group.as_str(), "" | "apps" | "batch")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn looking(rendered: bool) -> Looking<'static> {
+        Looking {
+            place: "x.yaml",
+            rendered,
+            ignored: &|text| (text == "ignored-1").then(|| "because".to_owned()),
+            fields: Table::builtin(),
+        }
+    }
+
     fn scan(text: &str) -> Scan {
-        parse(text, "x.yaml", &|text| (text == "ignored-1").then(|| "because".to_owned()))
+        parse(text, &looking(false))
+    }
+
+    fn all(scan: &Scan, certainty: Certainty) -> Vec<String> {
+        let fitting = scan.sightings.iter().filter(|seen| seen.certainty == certainty);
+        fitting.map(|seen| seen.reference.as_ref().map_or_else(|| seen.text.clone(), ToString::to_string)).collect()
     }
 
     fn hits(text: &str) -> Vec<String> {
         let scan = scan(text);
         assert!(scan.errors.is_empty(), "{:?}", scan.errors);
-        scan.hits.iter().map(|hit| hit.reference.to_string()).collect()
+        all(&scan, Certainty::Certain)
     }
 
     fn custom(spec: &str) -> String {
@@ -645,7 +531,7 @@ mod tests {
             pod("b:1").replace('\n', "\n  ")
         );
         let scan = scan(&text);
-        let places: Vec<&str> = scan.hits.iter().map(|hit| hit.place.as_str()).collect();
+        let places: Vec<String> = scan.sightings.iter().map(|seen| seen.spot.to_string()).collect();
         assert_eq!(
             places,
             ["x.yaml:9 Pod/p spec.containers[0].image", "x.yaml:19 Pod/p items[0].spec.containers[0].image"]
@@ -683,46 +569,131 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_certain_is_reported_and_left_out() {
-        for spec in [
-            "forProvider: {image: ubuntu-99.04}",
-            "forProvider: {image: 'h.example/x:1'}",
-            "forProvider: {template: {containers: [{image: 'h.example/x:1'}]}}",
-            "image: 'https://h.example/logo.png'",
-            "image: /logo.png",
-            "image: Ubuntu 99 LTS",
-            "image: ubuntu-99.04",
-            "image: ''",
-            "image: {repository: org/x}",
-            "image: 'ghcr.io/org/*'",
-            "args: [--solver-image=h.example/x:1]",
-            "env: [{name: HELPER, value: 'h.example/x:1'}]",
+    fn what_is_not_certain_waits_for_a_decision_or_is_ruled_out() {
+        use Certainty::{Certain, Out, Probable, Uncertain};
+        for (spec, certainty) in [
+            ("forProvider: {image: ubuntu-99.04}", Out),
+            ("forProvider: {image: 'h.example/x:1'}", Uncertain),
+            ("forProvider: {template: {containers: [{image: 'h.example/x:1'}]}}", Uncertain),
+            ("image: 'https://h.example/logo.png'", Out),
+            ("image: /logo.png", Out),
+            ("image: logo.png", Out),
+            ("image: Ubuntu 99 LTS", Out),
+            ("image: ubuntu-99.04", Uncertain),
+            ("image: {repository: org/x}", Uncertain),
+            ("image: {repository: org/x, tag: '1', suffix: -slim}", Uncertain),
+            ("image: 'ghcr.io/org/*'", Out),
+            ("args: [--solver-image=h.example/x:1]", Certain),
+            ("args: [--solver-image, 'h.example/x:1']", Certain),
+            ("args: [--image=org/x]", Uncertain),
+            ("args: [--helper=h.example/x:1]", Probable),
+            ("args: [--x-image-repository=h.example/x, --x-image-tag=1]", Certain),
+            ("command: [sh, -c, 'run --image=org/x:1 && sleep 1']", Probable),
+            ("env: [{name: HELPER, value: 'h.example/x:1'}]", Probable),
+            ("env: [{name: HELPER_IMAGE, value: 'org/x:1'}]", Certain),
+            ("env: [{name: A_REPOSITORY, value: 'h.example/x'}, {name: A_TAG, value: '1'}]", Certain),
+            ("source: 'h.example/x:1'", Uncertain),
+            ("source: 'oci://h.example/x:1'", Uncertain),
+            ("part: {repository: 'h.example/x', tag: '1'}", Probable),
         ] {
             let scan = scan(&custom(spec));
-            assert!(scan.hits.is_empty() && scan.errors.is_empty(), "{spec}");
-            assert_eq!(scan.doubts.len(), 1, "{spec}");
-            assert!(scan.doubts[0].finding.place.starts_with("x.yaml:5 Thing/t spec."), "{spec}");
+            assert!(scan.errors.is_empty(), "{spec}");
+            let found: Vec<Certainty> = scan.sightings.iter().map(|seen| seen.certainty).collect();
+            assert_eq!(found, [certainty], "{spec}");
+            assert!(scan.sightings[0].spot.to_string().starts_with("x.yaml:5 Thing/t spec."), "{spec}");
         }
-        let config =
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata:\n  c.json: '{\"image\": \"org/x:1\"}'\n";
-        let scan = scan(config);
-        assert_eq!(scan.doubts[0].reference.as_ref().unwrap().to_string(), "docker.io/org/x:1");
+        for spec in ["image: ''", "image: ~", "imagePullPolicy: Always", "args: ['--image-pull-policy=Always', -v=4]"] {
+            assert!(scan(&custom(spec)).sightings.is_empty(), "{spec}");
+        }
+    }
+
+    fn config(data: &str) -> Scan {
+        scan(&format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata:\n{data}"))
     }
 
     #[test]
-    fn secrets_annotations_and_states_are_not_taken_for_images() {
+    fn configurations_are_read_as_what_they_are() {
+        use Certainty::{Certain, Probable, Uncertain};
+        for (data, certainty, names) in [
+            (r#"  c: '{"image": "org/x:1"}'"#, Certain, vec!["docker.io/org/x:1"]),
+            (r#"  c: '{"a": {"image": "org/x", "defaultImageVersion": "2"}}'"#, Certain, vec!["docker.io/org/x:2"]),
+            (r#"  c: '{"image": "org/x"}'"#, Uncertain, vec!["docker.io/org/x"]),
+            ("  scan.repository: h.example/org/s\n  scan.tag: '1'\n", Certain, vec!["h.example/org/s:1"]),
+            ("  node.collector.imageRef: org/n:1\n", Certain, vec!["docker.io/org/n:1"]),
+            ("  policies.ref: h.example/p:1\n", Probable, vec!["h.example/p:1"]),
+            ("  c.yaml: |\n    install: {refs: ['h.example/p/c:0.6']}\n", Probable, vec!["h.example/p/c:0.6"]),
+            ("  pod.yaml: |\n    spec: {containers: [{image: busybox}]}\n", Certain, vec!["docker.io/library/busybox"]),
+            (
+                "  c.tpl: |\n    {{ if .x }}\n    image: h.example/p/c:0.6\n    {{ end }}\n",
+                Probable,
+                vec!["h.example/p/c:0.6"],
+            ),
+            ("  c.toml: |\n    [runner]\n    image = \"org/c:1\"\n", Uncertain, vec!["docker.io/org/c:1"]),
+        ] {
+            let scan = config(data);
+            assert!(scan.errors.is_empty(), "{data}: {:?}", scan.errors);
+            assert_eq!(all(&scan, certainty), names, "{data}");
+            assert_eq!(scan.sightings.len(), 1, "{data}");
+        }
+        for data in [
+            "  _example: |\n    image: org/x:latest\n",
+            "  c.tpl: |\n    image: {{ .hub }}/x:{{ .tag }}\n",
+            "  text: |\n    see the image: it is nice\n",
+            "  url: http://h.example/x:1\n",
+        ] {
+            assert!(config(data).sightings.is_empty(), "{data}");
+        }
+    }
+
+    #[test]
+    fn the_way_into_a_text_is_shown() {
+        let scan = config("  c: |\n    a: [{image: 'org/x:1'}]\n");
+        assert_eq!(scan.sightings[0].spot.to_string(), "x.yaml:6 ConfigMap/c data.c.<text>.a[0].image");
+        assert_eq!((scan.sightings[0].how, scan.sightings[0].need), (How::Configuration, Need::ByController));
+        let rendered = parse(&pod("a:1"), &looking(true));
+        assert_eq!(rendered.sightings[0].spot.to_string(), "x.yaml Pod/p spec.containers[0].image");
+    }
+
+    #[test]
+    fn annotations_say_when_a_container_runs() {
+        for (hook, need) in [("test", Need::Test), ("pre-install", Need::Hook), ("post-delete", Need::DeleteHook)] {
+            let text = pod("a:1").replace("{name: p}", &format!("{{name: p, annotations: {{helm.sh/hook: {hook}}}}}"));
+            assert_eq!(scan(&text).sightings[0].need, need);
+        }
+        assert_eq!(scan(&pod("a:1")).sightings[0].need, Need::Runtime);
+        let nested = custom(&format!("x: {{{}}}", "apiVersion: v1, kind: Pod, spec: {containers: [{image: 'a:1'}]}"));
+        assert_eq!(scan(&nested).sightings[0].need, Need::ByController);
+    }
+
+    #[test]
+    fn what_a_template_gives_is_read_as_kubernetes_tools_read_it() {
+        let twice =
+            "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  a: 1\n  a: 2\n  containers: [{image: 'x:1'}]\n";
+        assert_eq!(scan(twice).errors.len(), 1);
+        let lenient = parse(twice, &looking(true));
+        assert_eq!((lenient.errors.len(), lenient.sightings.len()), (0, 1));
+    }
+
+    #[test]
+    fn secrets_annotations_and_states_are_looked_at_with_care() {
         for text in [
-            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 'h.example/x:1'}\n",
             "apiVersion: v1\nkind: Node\nmetadata: {name: n}\nstatus: {images: [{names: ['h.example/x:1']}]}\n",
             "apiVersion: v1\nkind: Service\nmetadata: {name: s, labels: {image: 'x:1'}}\n",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: 'aHR0cHM6Ly94L3k6MQ==', b: '!'}\n",
         ] {
             let scan = scan(text);
-            assert!(scan.hits.is_empty() && scan.doubts.is_empty() && scan.findings.is_empty(), "{text}");
+            assert!(scan.sightings.is_empty() && scan.findings.is_empty(), "{text}");
+        }
+        for text in [
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {a: 'h.example/x:1'}\n",
+            "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ndata: {a: 'aC5leGFtcGxlL3g6MQ=='}\n",
+        ] {
+            assert_eq!(all(&scan(text), Certainty::Probable), ["h.example/x:1"], "{text}");
         }
         let proxy = "apiVersion: v1\nkind: Service\nmetadata: {name: s, annotations: {proxy/image: 'h.example/x:1'}}\n";
-        assert_eq!(scan(proxy).doubts.len(), 1);
+        assert_eq!(all(&scan(proxy), Certainty::Uncertain), ["h.example/x:1"]);
         let applied = proxy.replace("proxy/image", "kubectl.kubernetes.io/last-applied-configuration");
-        assert!(scan(&applied).doubts.is_empty());
+        assert!(scan(&applied).sightings.is_empty());
     }
 
     #[test]
@@ -733,7 +704,7 @@ mod tests {
                  containers: [{{image: 'c:1'}}]\n"
             );
             let scan = scan(&text);
-            assert!(scan.hits.is_empty() && scan.doubts.is_empty() && scan.errors.is_empty());
+            assert!(scan.sightings.is_empty() && scan.errors.is_empty());
         }
     }
 
@@ -759,7 +730,7 @@ mod tests {
     #[test]
     fn a_doubled_host_is_a_warning() {
         let scan = scan(&pod("registry.example.org/registry.example.org/kiosk:1"));
-        assert_eq!(scan.hits.len(), 1);
+        assert_eq!(scan.sightings.len(), 1);
         assert!(scan.findings[0].what.contains("repeats its host"));
     }
 
@@ -767,7 +738,7 @@ mod tests {
     fn an_ignored_text_is_reported_with_its_reason() {
         for text in [pod("ignored-1"), custom("image: ignored-1")] {
             let scan = scan(&text);
-            assert!(scan.hits.is_empty() && scan.doubts.is_empty() && scan.errors.is_empty());
+            assert!(scan.sightings.is_empty() && scan.errors.is_empty());
             assert!(scan.findings[0].what.contains("because"));
         }
     }
@@ -794,7 +765,7 @@ mod tests {
             ("replicaCount: 1\nimage: {repository: x, tag: y}\n", "no Kubernetes object"),
         ] {
             let scan = scan(text);
-            assert!(scan.hits.is_empty() && scan.errors.is_empty(), "{text}");
+            assert!(scan.sightings.is_empty() && scan.errors.is_empty(), "{text}");
             assert!(scan.findings.iter().any(|finding| finding.what.contains(said)), "{text} {:?}", scan.findings);
         }
     }
@@ -828,7 +799,7 @@ mod tests {
             "apiVersion: pkg.crossplane.io/v1\nkind: Provider\nmetadata: {name: p}\nspec:\n  package: x.example/org/p:v1\n",
         );
         assert_eq!(
-            (scan.hits[0].role, scan.hits[0].place.as_str()),
+            (scan.sightings[0].role, scan.sightings[0].spot.to_string().as_str()),
             (Role::Artifact, "x.yaml:5 Provider/p spec.package")
         );
         assert!(scan.findings[0].what.contains("NOT included"));
@@ -840,7 +811,7 @@ mod tests {
         assert_eq!(scan.errors.len(), 1);
         assert!(scan.findings[0].what.contains("Helm template"));
         assert!(matches!(
-            parse(&pod("'{{ .Values.image }}'"), "x", &|_| None).errors[0],
+            super::parse(&pod("'{{ .Values.image }}'"), &looking(false)).errors[0],
             KubeError::Placeholder { .. }
         ));
     }

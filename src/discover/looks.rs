@@ -97,11 +97,28 @@ pub fn inside(text: &str) -> Vec<ImageRef> {
     found
 }
 
-/// Returns the value behind `image`, `xImage` or `"image"` and a colon, as YAML or JSON writes it.
+/// Returns the words of a text that can hardly be anything but references, each with what it is.
+pub fn words(text: &str) -> Vec<(&str, ImageRef)> {
+    const BETWEEN: [char; 12] = ['"', '\'', '`', ',', ';', '(', ')', '[', ']', '{', '}', '|'];
+    if text.len() > TEXT_BYTES {
+        return Vec::new();
+    }
+    let read = |word| {
+        let (key, value) = str::rsplit_once(word, '=').unwrap_or(("", word));
+        let value = ["oci://", "docker://"].iter().find_map(|scheme| value.strip_prefix(scheme)).unwrap_or(value);
+        let value = value.trim_end_matches('.');
+        let found = if key.to_lowercase().ends_with("image") { complete(value) } else { unmistakable(value) };
+        Some((value, found?))
+    };
+    text.split(|c: char| c.is_whitespace() || BETWEEN.contains(&c)).filter_map(read).collect()
+}
+
+/// Returns the value behind `image`, `xImage` or `"image"` and a colon, as YAML or JSON writes it, or an equals sign,
+/// as TOML does.
 fn value_behind(rest: &str) -> Option<&str> {
     let rest = rest.strip_prefix("Name").unwrap_or(rest);
     let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest).trim_start_matches(' ');
-    let rest = rest.strip_prefix(':')?.trim_start_matches(' ');
+    let rest = rest.strip_prefix([':', '='])?.trim_start_matches(' ');
     let rest = rest.strip_prefix(['"', '\'']).unwrap_or(rest);
     let end =
         rest.find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | ',' | '}' | '\\')).unwrap_or(rest.len());

@@ -7,6 +7,7 @@
 pub mod blueprint;
 pub mod chart;
 pub mod closure;
+mod decisions;
 pub mod files;
 pub mod flux;
 mod gather;
@@ -16,16 +17,19 @@ pub mod list;
 pub mod looks;
 pub mod mapping;
 pub mod operators;
+pub mod parts;
 pub mod rules;
 pub mod select;
+pub mod sighting;
 
 pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
-pub use gather::discover;
+pub use gather::{ChartOrigin, Discovering, Seen, begin, discover};
 pub use mapping::{Mapping, collisions, destination};
 pub use select::{TagSelection, is_moving};
 
 use crate::document::lock::Role;
+use crate::document::made::MadeWish;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Finding, ImageRef, Repository};
 
@@ -35,8 +39,10 @@ pub struct Discovery {
     /// What is wanted, in the order of the mirror file's sources; Blueprints after what they depend on. The same
     /// artifact may come up several times, each time with its own reason.
     pub found: Vec<Found>,
-    /// What a person should know or decide.
+    /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What may be an image, and is wanted only when a person says so: nothing may go on before they did.
+    pub undecided: Vec<Seen>,
 }
 
 /// Something that is wanted.
@@ -68,6 +74,13 @@ pub enum Want {
     },
     /// A chart that is looked into: what it runs is wanted, and the chart itself where it can be carried.
     Chart(Box<ChartWant>),
+    /// An artifact that is made out of a file.
+    Made {
+        /// Its name: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
+    },
 }
 
 /// Why files do not say what is wanted: everything that stands in the way.
@@ -125,6 +138,22 @@ pub enum Problem {
     /// Kubernetes YAML.
     #[error(transparent)]
     Kube(#[from] kube::KubeError),
+    /// What a chart renders to.
+    #[error("{chart}: {source}")]
+    Chart {
+        /// Chart, as it is wanted.
+        chart: String,
+        /// Reason.
+        source: kube::KubeError,
+    },
+    /// Values of a chart are no mapping.
+    #[error("{place}: values are a mapping, found {found}")]
+    Values {
+        /// File.
+        place: String,
+        /// What stands there.
+        found: &'static str,
+    },
     /// Name and version of a chart make no reference.
     #[error("{place}: the artifact of {name} would be {text:?}: {why}")]
     Artifact {

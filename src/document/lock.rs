@@ -4,6 +4,7 @@
 //! registry give the same bytes. Artifacts stand in the order in which the mirror file leads to them,
 //! dependencies before dependents, each once; payload of a bundle follows this order.
 
+use super::made::Made;
 use super::{Envelope, PaperError};
 use crate::model::{Digest, ImageRef, MediaType, Platform, Tag};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub struct LockedArtifact {
     /// Present where an index was cut down to some platforms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<Subset>,
+    /// Present where airlift makes the artifact itself, out of a file that it fetches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
     /// Where it goes, relative to the host and prefix that an import names.
     pub destination: Target,
     /// Why it is here: one or more paths, each from the mirror file down to the artifact.
@@ -126,6 +130,7 @@ mod tests {
             digest: Digest::of(b"x"),
             size: 1,
             subset: None,
+            made: None,
             destination: Target { repository: "a/b".into(), tag: Some("1".parse().unwrap()) },
             why: vec![vec!["mirror.yaml: images[0]".into()]],
             notes: vec![],

@@ -8,14 +8,17 @@
 //!   - { ref: "ghcr.io/example/kiosk:1.2", platforms: { only: linux/amd64, digest: single } }
 //!   - { repository: quay.io/example/press, tags: ["2.*", "1.9.4"], semver: ">=2.1", newest: 3 }
 //!   - { list: images.txt }                  # one reference a line, # begins a comment
-//! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts
-//! artifacts: [ "ghcr.io/aquasecurity/trivy-db:2" ]      # the same forms, for anything else in a registry
+//! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts, and more: `mirror/charts.rs`
+//! artifacts:                                # the same forms, for anything else in a registry, and files by their address
+//!   - ghcr.io/aquasecurity/trivy-db:2
+//!   - { file: "https://get.example/tool/v1.2.3/tool.tar.gz", sha256: 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08 }
 //! blueprints:
 //!   - catalogue: ./openova                  # folder with blueprint.yaml files, or one file of them
 //!     artifact: "ghcr.io/openova-io/{chart}:{version}"
 //!     roots: [ bp-kiosk, { blueprint: bp-paperboy, version: ^1.2 } ]
 //!     all: listed                           # true: every Blueprint; listed: those with visibility listed
 //!     conditional: include                  # or exclude: dependencies with a `when`
+//!     values: [ { blueprint: bp-kiosk, values: [kiosk.yaml] } ]     # how the cluster uses their charts
 //! kubernetes: [ ./deploy, "apps/**/*.yaml" ]            # files, folders, patterns
 //! kustomize: [ ./overlays/site ]            # folders that Kustomize would build
 //! flux: [ ./clusters/_template/bootstrap-kit ]          # folders of HelmReleases; see `mirror::flux` for more
@@ -30,20 +33,27 @@
 //!   - { host: ghcr.io, project: proxy-ghcr }
 //! substitute: [ { from: docker.io/press/old, to: docker.io/presslegacy/old } ]
 //! ignore: [ { ref: ubuntu-99.04, reason: name of a VM image } ]
+//! rendering: { kubernetes: v1.34.1, apiVersions: [monitoring.coreos.com/v1] }
+//! decisions: [ { accept: "ghcr.io/example/runner:1.0", chart: kiosk }, { reject: debian, reason: name of a VM image } ]
 //! ```
 //!
 //! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
+mod charts;
 mod flux;
 mod image_fields;
+mod made;
 mod read;
 
+pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
 pub use flux::FluxSource;
 pub use image_fields::ImageField;
+pub use made::{derived_chart, derived_file};
 
 use super::form::Clerk;
 use super::lock::SubsetDigest;
+use super::made::MadeWish;
 use super::yaml::{self, Node};
 use super::{Envelope, PaperError};
 use crate::model::{ImageRef, Platform, Repository, Tag};
@@ -55,14 +65,14 @@ pub const KIND: &str = "Mirror";
 pub const SCHEMA: &str = include_str!("mirror.schema.json");
 
 /// Mirror file: `kind: Mirror`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MirrorManifest {
     /// Opening.
     pub envelope: Envelope,
     /// Container images.
     pub images: Vec<Source>,
-    /// Helm charts in registries.
-    pub charts: Vec<Source>,
+    /// Helm charts.
+    pub charts: Vec<ChartSource>,
     /// Anything else in registries.
     pub artifacts: Vec<Source>,
     /// Blueprints with what they depend on.
@@ -85,6 +95,10 @@ pub struct MirrorManifest {
     pub substitute: Vec<Substitution>,
     /// Names that are left out.
     pub ignore: Vec<IgnoreRule>,
+    /// How charts are rendered.
+    pub rendering: Rendering,
+    /// What was decided about what may be an image.
+    pub decisions: Vec<Decision>,
 }
 
 /// One entry of `images`, `charts` or `artifacts`.
@@ -112,6 +126,13 @@ pub enum Wish {
     },
     /// What a file of references names; the path as typed.
     List(String),
+    /// An artifact that is made out of a file.
+    Made {
+        /// Its name: host, repository and tag.
+        source: ImageRef,
+        /// What it is made of.
+        made: MadeWish,
+    },
 }
 
 /// Tags that are wanted: names as they are; pattern, range and number choose together among the others.
@@ -128,7 +149,7 @@ pub struct TagWish {
 }
 
 /// One entry of `blueprints`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BlueprintSource {
     /// Line of the mirror file.
     pub line: usize,
@@ -142,6 +163,10 @@ pub struct BlueprintSource {
     pub all: All,
     /// Whether dependencies with a condition are left out.
     pub exclude_conditional: bool,
+    /// How the cluster uses their charts.
+    pub uses: Vec<BlueprintUse>,
+    /// Whether their charts are looked into.
+    pub images: bool,
 }
 
 /// Blueprint that is wanted.
@@ -294,6 +319,8 @@ impl Default for MirrorManifest {
             destinations: Vec::new(),
             substitute: Vec::new(),
             ignore: Vec::new(),
+            rendering: Rendering::default(),
+            decisions: Vec::new(),
         }
     }
 }
@@ -307,12 +334,7 @@ impl MirrorManifest {
 
     /// Reads the mirror file that a person calls `place`. All mistakes are named, not the first only.
     pub fn read(bytes: &[u8], place: &str) -> Result<Self, PaperError> {
-        let text = yaml::decode(bytes, place)?;
-        Self::parse(text, place).map_err(|error| error.with_source(text))
-    }
-
-    fn parse(text: &str, place: &str) -> Result<Self, PaperError> {
-        let node = yaml::document(text, place)?;
+        let node = yaml::document(yaml::decode(bytes, place)?, place)?;
         let opening = |key| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
         let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
         envelope.expect(place, KIND)?;
@@ -338,6 +360,7 @@ impl MirrorManifest {
 
 #[cfg(test)]
 mod tests {
+    use super::charts::{BLUEPRINT_USE, CHART, DECISION, RENDERING, VALUE_SET};
     use super::read::*;
     use super::*;
     use proptest::prelude::*;
@@ -361,7 +384,8 @@ mod tests {
         let Wish::Tags { tags, .. } = &mirror.images[2].wish else { panic!() };
         assert_eq!((tags.names[0].as_str(), tags.patterns.len(), tags.newest), ("1.9.4", 1, Some(3)));
         assert_eq!(mirror.blueprints[0].all, All::Listed);
-        assert_eq!(mirror.charts[0].wish, Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap()));
+        let press = Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap());
+        assert_eq!(mirror.charts[0].wish, ChartWish::Artifact(press));
     }
 
     #[test]
@@ -376,6 +400,8 @@ mod tests {
         for (name, names) in [
             ("imageSource", IMAGE),
             ("artifactSource", ARTIFACT),
+            ("file", super::made::FILE),
+            ("chartFile", super::charts::CHART_FILE),
             ("blueprints", BLUEPRINTS),
             ("root", ROOT),
             ("extraImageOf", EXTRA_IMAGE),
@@ -385,6 +411,11 @@ mod tests {
             ("destination", DESTINATION),
             ("substitution", SUBSTITUTION),
             ("ignore", IGNORE),
+            ("chartSource", CHART),
+            ("blueprintUse", BLUEPRINT_USE),
+            ("valueSet", VALUE_SET),
+            ("rendering", RENDERING),
+            ("decision", DECISION),
             ("fluxOf", flux::FLUX),
             ("imageField", image_fields::IMAGE_FIELD),
         ] {

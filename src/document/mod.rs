@@ -4,10 +4,11 @@
 //! bundle and the receipt, as canonical JSON. Every paper opens with `apiVersion` and `kind`. A paper of a
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
-mod caret;
+pub mod chart_yaml;
 pub mod evidence;
 pub mod form;
 pub mod lock;
+pub mod made;
 pub mod mirror;
 pub mod pattern;
 pub mod policy;
@@ -70,14 +71,6 @@ pub enum PaperError {
         count: usize,
         /// The first of them, in the order of the file.
         first: Vec<PaperError>,
-    },
-    /// A mistake with the line that it is in.
-    #[error("{error}{snippet}")]
-    Shown {
-        /// The mistake.
-        error: Box<PaperError>,
-        /// The line, and a caret under the column.
-        snippet: String,
     },
     /// It is longer than the limit.
     #[error("{place} has {size} bytes, the limit is {limit}")]

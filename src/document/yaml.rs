@@ -122,6 +122,16 @@ impl Node {
     }
 }
 
+/// What is made of a text that two readers could take for two things.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// A key that stands twice and a tag that means nothing here are errors: for what people write for this program.
+    #[default]
+    Strict,
+    /// The last of two equal keys counts and unknown tags are passed over, as Helm and Kubernetes tools read.
+    Lenient,
+}
+
 /// Reads one YAML document from `text`, which a person calls `place`, into a type.
 pub fn parse<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, PaperError> {
     check_size(text.len(), place)?;
@@ -154,13 +164,18 @@ pub fn document(text: &str, place: &str) -> Result<Node, PaperError> {
 
 /// Reads the documents of `text` one after another. After an error nothing more comes.
 pub fn documents<'t>(text: &'t str, place: &'t str) -> Result<Documents<'t>, PaperError> {
+    documents_as(Reading::Strict, text, place)
+}
+
+/// Reads the documents of `text` one after another, as strictly as told. After an error nothing more comes.
+pub fn documents_as<'t>(reading: Reading, text: &'t str, place: &'t str) -> Result<Documents<'t>, PaperError> {
     check_size(text.len(), place)?;
     let options = serde_saphyr::granit_parser::options! {
         flow_nesting_limit: limits::NESTING,
         block_nesting_limit: limits::NESTING,
         emit_comments: false,
     };
-    Ok(Documents { parser: Parser::new_from_str_with_options(text, options), place, ended: false })
+    Ok(Documents { parser: Parser::new_from_str_with_options(text, options), place, reading, ended: false })
 }
 
 /// Returns `value` as YAML, for a paper that a person may read and change.
@@ -228,6 +243,7 @@ fn distance(a: &str, b: &str) -> usize {
 pub struct Documents<'t> {
     parser: Parser<'t, StrInput<'t>>,
     place: &'t str,
+    reading: Reading,
     ended: bool,
 }
 
@@ -246,7 +262,7 @@ impl Iterator for Documents<'_> {
 
 impl Documents<'_> {
     fn read(&mut self) -> Result<Option<Node>, PaperError> {
-        let mut tree = Tree::default();
+        let mut tree = Tree { reading: self.reading, ..Tree::default() };
         for event in self.parser.by_ref() {
             let (event, span) = event.map_err(|error| scanned(&error, self.place))?;
             if matches!(event, Event::DocumentEnd) {
@@ -288,6 +304,7 @@ struct Tree {
     open: Vec<Frame>,
     anchors: BTreeMap<usize, (Node, Weight)>,
     root: Option<Node>,
+    reading: Reading,
     nodes: usize,
     aliased: usize,
 }
@@ -299,7 +316,7 @@ impl Tree {
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted =
                     style != ScalarStyle::Plain || tag.as_ref().is_some_and(|tag| tag.is_yaml_core_schema_tag("str"));
-                check_tag(tag.as_deref())?;
+                self.check_tag(tag.as_deref())?;
                 let weight = Weight { nodes: 1, bytes: text.len(), depth: 0 };
                 self.put(node(scalar(text.into_owned(), quoted)), anchor, weight)
             }
@@ -311,8 +328,17 @@ impl Tree {
         }
     }
 
+    fn check_tag(&self, tag: Option<&YamlTag>) -> Result<(), String> {
+        match tag {
+            Some(tag) if self.reading == Reading::Strict && !tag.is_yaml_core_schema() && tag.original() != "!" => {
+                Err(format!("the YAML tag {:?} means nothing here", tag.original()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn begin(&mut self, node: Node, anchor: usize, tag: Option<&YamlTag>) -> Result<(), String> {
-        check_tag(tag)?;
+        self.check_tag(tag)?;
         if self.open.len() >= limits::NESTING {
             return Err(format!("nested deeper than {}", limits::NESTING));
         }
@@ -323,7 +349,7 @@ impl Tree {
     fn end(&mut self) -> Result<(), String> {
         let Some(mut frame) = self.open.pop() else { return Ok(()) };
         if let Value::Map(entries) = &mut frame.node.value {
-            merge(entries)?;
+            merge(entries, self.reading)?;
         }
         self.put(frame.node, frame.anchor, frame.weight)
     }
@@ -369,15 +395,6 @@ impl Tree {
 
 type YamlTag = serde_saphyr::granit_parser::Tag;
 
-fn check_tag(tag: Option<&YamlTag>) -> Result<(), String> {
-    match tag {
-        Some(tag) if !tag.is_yaml_core_schema() && tag.original() != "!" => {
-            Err(format!("the YAML tag {:?} means nothing here", tag.original()))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn scalar(text: String, quoted: bool) -> Value {
     if !quoted && matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL") {
         return Value::Null;
@@ -395,9 +412,15 @@ fn key_of(node: Node) -> Result<Entry, String> {
     Ok(Entry { key, line, column, value: Node { line, column, value: Value::Null } })
 }
 
-/// Refuses keys that stand twice and takes in what `<<` names; what stands in the mapping itself wins.
-fn merge(entries: &mut Vec<Entry>) -> Result<(), String> {
+/// Refuses keys that stand twice, or drops all but the last, and takes in what `<<` names; what stands in the mapping itself wins.
+fn merge(entries: &mut Vec<Entry>, reading: Reading) -> Result<(), String> {
     let mut seen = HashSet::new();
+    if reading == Reading::Lenient {
+        entries.reverse();
+        entries.retain(|entry| seen.insert(entry.key.clone()));
+        entries.reverse();
+        seen.clear();
+    }
     if let Some(twice) = entries.iter().find(|entry| !seen.insert(entry.key.clone())) {
         return Err(format!("the key {:?} stands a second time in line {}", twice.key, twice.line));
     }

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
+use super::making::Making;
 use super::shipment::Shipment;
 use super::{gather, pool};
 use crate::bundle::{
@@ -50,6 +51,8 @@ const TRIES: usize = 2;
 
 /// Packs into volumes under the path prefix `out`.
 pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Context<'_>) -> Result<Packed, FlowError> {
+    let making = Making::new(source, &request.lock);
+    let source: &dyn Source = &making;
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
@@ -82,6 +85,8 @@ pub fn pack_stream(
     out: &mut dyn Write,
     context: &Context<'_>,
 ) -> Result<Packed, FlowError> {
+    let making = Making::new(source, &request.lock);
+    let source: &dyn Source = &making;
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);

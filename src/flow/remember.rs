@@ -1,7 +1,7 @@
 //! Remembers documents that were read by digest or tag, so that two steps of one run ask for each once.
 
-use crate::model::port::{BlobSource, ImageSource, ManifestBytes, Source};
-use crate::model::{Descriptor, Digest, Fault, Reference, Repository, Tag};
+use crate::model::port::{BlobSource, FileSource, ImageSource, ManifestBytes, OpenFile, Source};
+use crate::model::{Descriptor, Digest, Fault, FileUrl, Reference, Repository, Tag};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
@@ -44,6 +44,12 @@ impl<'a> Remembering<'a> {
 impl BlobSource for Remembering<'_> {
     fn open(&self, at: &Repository, want: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Fault> {
         self.inner.open(at, want, from)
+    }
+}
+
+impl FileSource for Remembering<'_> {
+    fn file(&self, url: &FileUrl, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
+        self.inner.file(url, size, from)
     }
 }
 

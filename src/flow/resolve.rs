@@ -2,13 +2,15 @@
 
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
+use super::making::make;
 use super::pool;
 use super::subset;
 use crate::discover::{ChartPlace, Found, PlatformRule, TagSelection, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
+use crate::document::made::{Made, MadeWish};
 use crate::model::event::Stage;
-use crate::model::port::{ImageSource, ManifestBytes};
-use crate::model::{Digest, Event, Fault, FaultKind, ImageDocument, ImageRef, Reference, Repository, Tag};
+use crate::model::port::{ManifestBytes, Source};
+use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, ImageDocument, ImageRef, Reference, Repository, Tag};
 use std::collections::BTreeMap;
 
 /// Which pins of an existing lock move.
@@ -50,10 +52,12 @@ struct Wish {
     why: Vec<Vec<String>>,
     notes: Vec<String>,
     platforms: PlatformRule,
+    /// What it is made of, where it is made.
+    made: Option<MadeWish>,
 }
 
 /// Pins every wish. All that cannot be had are listed before it fails.
-pub fn resolve(wishes: Wishes<'_>, source: &dyn ImageSource, context: &Context<'_>) -> Result<Resolved, FlowError> {
+pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -> Result<Resolved, FlowError> {
     let single = merge(choose_tags(&wishes.found, source, context)?)?;
     context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
     let earlier = Earlier::new(wishes.earlier, wishes.update);
@@ -76,7 +80,7 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn ImageSource, context: &Context<'
 }
 
 /// Turns selections of tags into one wish for each tag; lists each repository once.
-fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>) -> Result<Vec<Wish>, FlowError> {
+fn choose_tags(found: &[Found], source: &dyn Source, context: &Context<'_>) -> Result<Vec<Wish>, FlowError> {
     let mut repositories: Vec<&Repository> = found
         .iter()
         .filter_map(|found| match &found.want {
@@ -85,7 +89,7 @@ fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>)
                 ChartPlace::Tags { repository, .. } => Some(repository),
                 _ => None,
             },
-            Want::Reference(_) => None,
+            Want::Reference(_) | Want::Made { .. } => None,
         })
         .collect();
     repositories.sort();
@@ -111,6 +115,9 @@ fn choose_tags(found: &[Found], source: &dyn ImageSource, context: &Context<'_>)
                 ChartPlace::Artifact(image) => wishes.push(wish(found, image.clone(), None)),
                 place => return Err(FlowError::Usage(format!("{place} is not supported yet"))),
             },
+            Want::Made { source, made } => {
+                wishes.push(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) });
+            }
             Want::Tags { repository, selection } => {
                 let Some(list) = tags.get(repository) else { continue };
                 match chosen(repository, selection, list) {
@@ -136,7 +143,8 @@ fn chosen(at: &Repository, selection: &TagSelection, tags: &[Tag]) -> Result<Vec
 fn wish(found: &Found, source: ImageRef, tag: Option<&Tag>) -> Wish {
     let mut why = found.why.clone();
     why.extend(tag.map(|tag| format!("tag {tag}")));
-    Wish { source, role: found.role, why: vec![why], notes: found.notes.clone(), platforms: found.platforms.clone() }
+    let (notes, platforms) = (found.notes.clone(), found.platforms.clone());
+    Wish { source, role: found.role, why: vec![why], notes, platforms, made: None }
 }
 
 fn tag_wish(found: &Found, repository: &Repository, tag: Tag) -> Wish {
@@ -163,6 +171,10 @@ fn merge(wishes: Vec<Wish>) -> Result<Vec<Wish>, FlowError> {
         let known = &mut merged[at];
         if known.platforms != wish.platforms {
             return Err(FlowError::Usage(format!("{} is wanted with two different platform rules", wish.source)));
+        }
+        if known.made != wish.made {
+            let why = "is wanted twice, out of two files or out of a file and from its registry; give one of them another name";
+            return Err(FlowError::Usage(format!("{} {why}", wish.source)));
         }
         known.why.extend(wish.why.into_iter().filter(|why| !known.why.contains(why)).collect::<Vec<_>>());
         known.notes.extend(wish.notes.into_iter().filter(|note| !known.notes.contains(note)).collect::<Vec<_>>());
@@ -201,7 +213,12 @@ impl Earlier {
             (PlatformRule::Only { .. }, None) => !known.media_type.is_index(),
             (PlatformRule::All, Some(_)) => false,
         };
-        (!moves && same_rule).then_some(known)
+        let same_file = match (&wish.made, &known.made) {
+            (Some(wish), Some(made)) => made.fulfils(wish),
+            (None, None) => true,
+            _ => false,
+        };
+        (!moves && same_rule && same_file).then_some(known)
     }
 
     fn moved(&self, now: &[LockedArtifact]) -> Vec<(ImageRef, Digest, Digest)> {
@@ -216,7 +233,7 @@ impl Earlier {
 /// Pins one wish: reads the document itself, because a header alone is only a hint.
 fn pin(
     wish: &Wish,
-    source: &dyn ImageSource,
+    source: &dyn Source,
     earlier: &Earlier,
     destination: &(dyn Fn(&ImageRef) -> Target + Sync),
     context: &Context<'_>,
@@ -230,24 +247,46 @@ fn pin(
         context.tell(Event::Done { stage: Stage::Resolve, item, outcome: "kept".to_owned() });
         return Ok(kept);
     }
-    let at = &wish.source.repository;
-    let document = source
-        .manifest(at, &wish.source.reference())
-        .map_err(|fault| FlowError::Source(vec![ItemFault { item: because(wish), fault }]))?;
-    let parsed = parse(&item, &document)?;
-    let (document, subset) = narrow(wish, source, document, &parsed)?;
-    context.tell(Event::Done { stage: Stage::Resolve, item, outcome: document.descriptor.digest.short() });
-    Ok(LockedArtifact {
+    let (descriptor, subset, made) = match &wish.made {
+        Some(file) => {
+            let (made, descriptor) = make(&wish.source, file, source).map_err(|fault| refused(wish, fault))?;
+            (descriptor, None, Some(made))
+        }
+        None => {
+            let document = source
+                .manifest(&wish.source.repository, &wish.source.reference())
+                .map_err(|fault| refused(wish, fault))?;
+            let parsed = parse(&item, &document)?;
+            let (document, subset) = narrow(wish, source, document, &parsed)?;
+            (document.descriptor, subset, None)
+        }
+    };
+    context.tell(Event::Done { stage: Stage::Resolve, item, outcome: descriptor.digest.short() });
+    Ok(locked(wish, descriptor, (subset, made), destination(&wish.source)))
+}
+
+fn locked(
+    wish: &Wish,
+    descriptor: Descriptor,
+    (subset, made): (Option<Subset>, Option<Made>),
+    destination: Target,
+) -> LockedArtifact {
+    LockedArtifact {
         source: wish.source.clone(),
         role: wish.role,
-        media_type: document.descriptor.media_type,
-        digest: document.descriptor.digest,
-        size: document.descriptor.size,
+        media_type: descriptor.media_type,
+        digest: descriptor.digest,
+        size: descriptor.size,
         subset,
-        destination: destination(&wish.source),
+        made,
+        destination,
         why: wish.why.clone(),
         notes: notes(wish),
-    })
+    }
+}
+
+fn refused(wish: &Wish, fault: Fault) -> FlowError {
+    FlowError::Source(vec![ItemFault { item: because(wish), fault }])
 }
 
 /// Names the wish with the path that asked for it, for an error.
@@ -272,7 +311,7 @@ fn parse(item: &str, document: &ManifestBytes) -> Result<ImageDocument, FlowErro
 /// Applies the platform rule; an image that is no index stays as it is.
 fn narrow(
     wish: &Wish,
-    source: &dyn ImageSource,
+    source: &dyn Source,
     document: ManifestBytes,
     parsed: &ImageDocument,
 ) -> Result<(ManifestBytes, Option<Subset>), FlowError> {

@@ -5,6 +5,7 @@ use super::deliver::{Content, Delivery, Reopen};
 use super::error::FlowError;
 use super::gather::{Gathered, gather};
 use super::import::Imported;
+use super::making::Making;
 use super::plan_delivery::{Prefix, plan};
 use super::pool;
 use super::preflight::{self, Mode};
@@ -38,6 +39,8 @@ pub fn sync(
     context: &Context<'_>,
 ) -> Result<Imported, FlowError> {
     let started = (request.now)();
+    let making = Making::new(source, &request.lock);
+    let source: &dyn Source = &making;
     let place =
         to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
     let Gathered { shipment, origin, warnings } =

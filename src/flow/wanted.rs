@@ -6,7 +6,7 @@ use super::resolve::{Resolved, Update, Wishes, resolve};
 use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
-use crate::model::port::ImageSource;
+use crate::model::port::Source;
 use crate::model::{Finding, ImageRef, limits};
 use std::fs::File;
 use std::io::Read;
@@ -36,7 +36,7 @@ pub fn look_up(
     wanted: &Wanted,
     earlier: Option<Lock>,
     update: Update,
-    source: &dyn ImageSource,
+    source: &dyn Source,
     context: &Context<'_>,
 ) -> Result<Lookup, FlowError> {
     match wanted {

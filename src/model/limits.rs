@@ -61,3 +61,23 @@ pub const VOLUMES: u32 = 10_000;
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.
 pub const HEAD_BYTES: u64 = 8 << 20;
+/// Files and folders of one chart archive.
+pub const CHART_ENTRIES: usize = 20_000;
+/// One file of a chart, in bytes, as Helm has it.
+pub const CHART_FILE_BYTES: u64 = 5 << 20;
+/// All files of one chart archive, in bytes, as Helm has it.
+pub const CHART_BYTES: u64 = 100 << 20;
+/// Folders within folders of a chart.
+pub const CHART_DEPTH: usize = 32;
+/// Charts within charts.
+pub const CHART_NESTING: usize = 8;
+/// What one chart may render to, in bytes, everything on the way counted in.
+pub const RENDER_BYTES: usize = 256 << 20;
+/// Steps of templates for one chart.
+pub const RENDER_STEPS: u64 = 50_000_000;
+/// Named templates within named templates, and `tpl` within `tpl`.
+pub const RENDER_DEPTH: usize = 100;
+/// `Chart.yaml` of a chart archive, in bytes.
+pub const CHART_YAML_BYTES: u64 = 1 << 20;
+/// File that is read whole when it is pinned; of a larger one the server's word on its size is taken, in bytes.
+pub const FILE_PROBE_BYTES: u64 = 64 << 20;

@@ -7,6 +7,7 @@
 use super::descriptor::Descriptor;
 use super::digest::Digest;
 use super::fault::Fault;
+use super::file_url::FileUrl;
 use super::reference::{Reference, Repository, Tag};
 use std::io::Read;
 
@@ -43,6 +44,23 @@ pub trait ImageSource: Send + Sync {
     ///
     /// An empty list means that there are none. A list that cannot be had is an error.
     fn referrers(&self, at: &Repository, subject: &Digest) -> Result<Vec<Descriptor>, Fault>;
+}
+
+/// A file on its way.
+pub struct OpenFile {
+    /// Its whole size in bytes, where the other side states it. Only a word: who writes the bytes down counts them.
+    pub size: Option<u64>,
+    /// Its bytes from the offset that was asked for.
+    pub content: Box<dyn Read + Send>,
+}
+
+/// Gives files by their address. Nothing of ours is shown to the other side: no credentials, no certificate.
+pub trait FileSource: Send + Sync {
+    /// Opens the file at `url` from offset `from` on; `size` is its whole size where that is known.
+    ///
+    /// As with blobs, the reader goes on by itself after a break, and whoever writes its bytes down checks them. Where no
+    /// size is known it may give any number of bytes: the reader bounds it.
+    fn file(&self, url: &FileUrl, size: Option<u64>, from: u64) -> Result<OpenFile, Fault>;
 }
 
 /// Takes blobs.
@@ -107,8 +125,8 @@ pub trait Projects: Send + Sync {
 }
 
 /// A place that can be read.
-pub trait Source: BlobSource + ImageSource {}
-impl<T: BlobSource + ImageSource + ?Sized> Source for T {}
+pub trait Source: BlobSource + ImageSource + FileSource {}
+impl<T: BlobSource + ImageSource + FileSource + ?Sized> Source for T {}
 
 /// A place that can be filled: it can also be asked what it has.
 pub trait Destination: BlobSource + ImageSource + BlobSink + ImageSink + Projects {}

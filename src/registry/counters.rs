@@ -52,6 +52,8 @@ kinds! {
     Mount = "mount",
     /// Harbor's REST interface.
     Rest = "rest",
+    /// `GET` of a file by its address, further ranges included.
+    FileGet = "file-get",
 }
 
 /// What a [`Remote`](super::Remote) has done so far.

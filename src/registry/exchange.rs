@@ -41,6 +41,25 @@ pub(super) struct Host {
     /// Whether it was found to have no referrers API.
     pub(super) without_referrers: AtomicBool,
     pub(super) harbor: tokio::sync::OnceCell<Option<super::harbor::Instance>>,
+    /// Whether nothing of ours is shown to it: a server of files, which is no registry.
+    pub(super) stranger: bool,
+}
+
+impl Host {
+    fn new(name: &str, base: Url, per_host: usize, stranger: bool) -> Self {
+        Self {
+            name: name.to_owned(),
+            base,
+            calls: Gate::new(per_host),
+            downloads: Gate::new(per_host),
+            door: Door::default(),
+            piece: AtomicU64::new(0),
+            left_open: Mutex::default(),
+            without_referrers: AtomicBool::new(false),
+            harbor: tokio::sync::OnceCell::new(),
+            stranger,
+        }
+    }
 }
 
 /// What a call needs to be allowed to do: the scope of a token.
@@ -217,19 +236,17 @@ impl Core {
         }
         let base = wire::base(name, &self.settings.plain_http)
             .ok_or_else(|| Fault::new(FaultKind::Malformed, name, "this is no host of a registry"))?;
-        let host = Arc::new(Host {
-            name: name.to_owned(),
-            base,
-            calls: Gate::new(self.settings.per_host),
-            downloads: Gate::new(self.settings.per_host),
-            door: Door::default(),
-            piece: AtomicU64::new(0),
-            left_open: Mutex::default(),
-            without_referrers: AtomicBool::new(false),
-            harbor: tokio::sync::OnceCell::new(),
-        });
+        let host = Arc::new(Host::new(name, base, self.settings.per_host, false));
         hosts.insert(name.to_owned(), host.clone());
         Ok(host)
+    }
+
+    /// Returns what is known of a server of files, whose root is `base`. It is never the same as a registry of that name.
+    pub(super) fn file_host(&self, name: &str, base: Url) -> Arc<Host> {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        // No host of a registry has a scheme in its name.
+        let known = hosts.entry(base.to_string());
+        known.or_insert_with(|| Arc::new(Host::new(name, base, self.settings.per_host, true))).clone()
     }
 
     fn bounds(&self) -> Bounds {
@@ -288,12 +305,13 @@ impl Core {
     pub(super) async fn attempt(&self, host: &Host, call: &Call) -> Result<Reply, Failure> {
         let gate = if call.download { &host.downloads } else { &host.calls };
         let permit = gate.enter(self.settings.timeouts.idle).await;
-        let shown = match call.rest {
-            true => self.account(host, &call.scope).await?,
-            false => self.authorization(host, &call.scope).await?,
+        let shown = match (host.stranger, call.rest) {
+            (true, _) => None,
+            (_, true) => self.account(host, &call.scope).await?,
+            (_, false) => self.authorization(host, &call.scope).await?,
         };
         let mut reply = self.follow(host, call, shown.as_ref()).await?;
-        if reply.status() == 401 && !reply.foreign && !call.tentative {
+        if reply.status() == 401 && !reply.foreign && !call.tentative && !host.stranger {
             let renewed = self.challenged(host, &call.scope, &reply.answer, shown.as_ref()).await?;
             if let Some(renewed) = renewed {
                 reply = self.follow(host, call, Some(&renewed)).await?;
@@ -387,7 +405,7 @@ impl Core {
         let listed = |name: &str| self.settings.insecure_tls.contains(name);
         Manner {
             insecure: (own && listed(&host.name)) || listed(&with_port) || (url.port().is_none() && listed(bare)),
-            identity: own,
+            identity: own && !host.stranger,
             plain: url.scheme() == "http",
             loopback: own || host.base.host_str().is_some_and(guard::is_loopback_name),
         }

@@ -11,7 +11,7 @@
 //! | `retry` `gate` | how often, how many at a time; pure decisions |
 //! | `exchange` | one call: the five above put together |
 //! | `wire` `refusal` | paths and headers; what a server means when it refuses |
-//! | `blobs` `upload` `images` `referrers` | the protocol |
+//! | `blobs` `download` `upload` `images` `referrers` | the protocol; files by their address |
 //! | `harbor` | Harbor's REST interface for a preflight |
 //! | `fuzzing` | a hidden door to the parsers, for the fuzz targets |
 //!
@@ -23,6 +23,7 @@ mod blobs;
 mod challenge;
 mod counters;
 pub mod credentials;
+mod download;
 mod exchange;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -47,8 +48,10 @@ pub use settings::{PlainHttp, Settings, Timeouts};
 use crate::model::descriptor::Descriptor;
 use crate::model::digest::Digest;
 use crate::model::fault::{Fault, FaultKind};
+use crate::model::file_url::FileUrl;
 use crate::model::port::{
-    BlobSink, BlobSource, ImageSink, ImageSource, ManifestBytes, PlaceState, ProjectState, Projects,
+    BlobSink, BlobSource, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState, ProjectState,
+    Projects,
 };
 use crate::model::reference::{Reference, Repository, Tag};
 use exchange::Core;
@@ -124,6 +127,12 @@ impl Drop for Shared {
 impl BlobSource for Remote {
     fn open(&self, at: &Repository, want: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Fault> {
         self.shared.open(at, want, from).map(|download| Box::new(download) as Box<dyn Read + Send>)
+    }
+}
+
+impl FileSource for Remote {
+    fn file(&self, url: &FileUrl, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
+        self.shared.open_file(url, size, from)
     }
 }
 

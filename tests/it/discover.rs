@@ -1,10 +1,7 @@
 //! From mirror files to wanted artifacts: a small world of our own with every trap, and the platform's
 //! catalogue where it lies beside the checkout.
 //!
-//! Out of reach until charts are rendered, and so tested only for being reported: tags that come from a chart's
-//! `appVersion`, suffixes of variants, subcharts that are switched off, overrides that no template reads, images
-//! chosen by the version of Kubernetes or by its API versions, hooks, files that `.helmignore` leaves out.
-//! Dependencies between the releases of a bootstrap kit are another graph and are reported as not followed.
+//! What only a rendered chart shows is tested in `chart_images`. Dependencies between the releases of a bootstrap kit are another graph and are reported as not followed.
 
 use airlift::discover::{Discovery, Found, PlatformRule, Want, destination, discover};
 use airlift::document::lock::Role;
@@ -42,6 +39,7 @@ pub fn name(found: &Found) -> String {
         Want::Reference(reference) => reference.to_string(),
         Want::Tags { repository, selection } => format!("{repository} [{selection}]"),
         Want::Chart(chart) => chart.place.to_string(),
+        Want::Made { source, made } => format!("{source} <- {}", made.url),
     }
 }
 
@@ -398,6 +396,7 @@ fn kubernetes_yaml_gives_images_with_file_line_and_path() {
             "docker.io/press/setup:1.31.0".to_owned(),
             "docker.io/library/busybox:1.36.1".to_owned(),
             "ghcr.io/press/kiosk:1.1.4".to_owned(),
+            "ghcr.io/press/helper:0.3".to_owned(),
             format!("ghcr.io/press/proxy:2.0@{sum}"),
             "docker.io/press/sweep".to_owned(),
             "ghcr.io/press/stand-db:16.3".to_owned(),
@@ -411,26 +410,56 @@ fn kubernetes_yaml_gives_images_with_file_line_and_path() {
             "kubernetes/kiosk.yaml:13 Deployment/kiosk spec.template.spec.containers[0].image"
         ]
     );
-    assert_eq!(discovery.found[4].notes, ["no tag given: latest, a moving tag"]);
+    assert_eq!(discovery.found[5].notes, ["no tag given: latest, a moving tag"]);
+    assert_eq!(discovery.found[3].notes, ["started by a controller"]);
     let told = told(&discovery);
     for said in [
         "kubernetes/composition.yaml:10 Server/(no name) spec.resources[0].base.spec.forProvider.image",
-        "names ghcr.io/press/helper:0.3, which is not included",
         "HelmRelease/almanac is not resolved by this version: its chart and images are NOT included",
     ] {
         assert!(told.contains(said), "{said}\n{told}");
     }
 }
 
+/// Says what waits for a decision in a custom object with these fields.
+fn undecided(spec: &str, rest: &str) -> (Vec<String>, Discovery) {
+    let text = format!("apiVersion: x.example/v1\nkind: Thing\nmetadata: {{name: t}}\nspec: {spec}\n");
+    let folder = folder(&[("k/t.yaml", &text)]);
+    let discovery = try_mirror(folder.path(), &format!("kubernetes: [k]\n{rest}")).unwrap_or_else(|e| panic!("{e}"));
+    (discovery.undecided.iter().map(|seen| seen.sighting.text.clone()).collect(), discovery)
+}
+
 #[test]
-fn a_doubt_is_settled_by_extra_images_or_by_ignoring_it() {
-    let discovery = mirror(
-        "kubernetes: [kubernetes/*.yaml]\nextraImages: [{ref: 'ghcr.io/press/helper:0.3', for: kiosk}]\n\
-         ignore: [{ref: ubuntu-99.04, reason: VM image}]\n",
+fn what_may_be_an_image_waits_for_a_decision() {
+    let spec = "{image: press/old, source: 'h.example/x:1'}";
+    assert_eq!(undecided(spec, "").0, ["press/old", "h.example/x:1"]);
+    let accept = "decisions: [{accept: press/old}, {accept: 'h.example/**', as: artifact}]\n";
+    let (open, discovery) = undecided(spec, accept);
+    assert!(open.is_empty() && discovery.findings.is_empty(), "{}", told(&discovery));
+    let roles: Vec<Role> = discovery.found.iter().map(|found| found.role).collect();
+    assert_eq!(
+        (names(&discovery), roles),
+        (vec!["docker.io/press/old".to_owned(), "h.example/x:1".to_owned()], vec![Role::Image, Role::Artifact])
     );
-    let told = told(&discovery);
-    assert!(!told.contains("which is not included") && told.contains("is ignored: VM image"), "{told}");
-    assert_eq!(discovery.found.last().unwrap().why, ["mirror.yaml: extraImages[0]", "needed by kiosk"]);
+    assert!(discovery.found[0].notes.contains(&"accepted by a decision".to_owned()));
+    let reject =
+        "decisions: [{reject: 'docker.io/press/old', reason: a label}, {reject: 'h.example/x:1', reason: a page}]\n";
+    let (open, discovery) = undecided(spec, reject);
+    assert!(open.is_empty() && discovery.found.is_empty());
+    assert!(told(&discovery).contains("is rejected: a page"), "{}", told(&discovery));
+}
+
+#[test]
+fn another_source_or_a_rule_settles_what_waits_and_decisions_without_effect_are_told() {
+    let spec = "{image: press/old, source: 'h.example/x:1'}";
+    let rest = "images: ['press/old:7']\nextraImages: [{ref: 'h.example/x:1', for: kiosk}]\n";
+    assert!(undecided(spec, rest).0.is_empty());
+    assert!(
+        undecided(spec, "ignore: [{ref: press/old, reason: no}, {match: 'h.example/*', reason: no}]\n").0.is_empty()
+    );
+    let (open, discovery) =
+        undecided(spec, "decisions: [{accept: 'h.example/y:1'}, {accept: press/old, chart: kiosk}]\n");
+    assert_eq!((open.len(), told(&discovery).matches("nothing met this rule").count()), (2, 2));
 }
 
 #[test]
@@ -440,14 +469,6 @@ fn lists_give_references_with_their_lines() {
     assert_eq!(discovery.found[1].why, ["mirror.yaml: images[0]", "lists/images.txt:4"]);
     assert_eq!(name(&discovery.found[4]), "registry.example.org/press/desk:2");
     assert!(told(&discovery).contains("lists/images.txt:6: docker.io/library/nginx:1.27.3 stands in line 2 already"));
-}
-
-#[test]
-fn nobody_shall_believe_that_the_images_of_charts_are_covered() {
-    let body = "charts: ['h.example/charts/almanac:1.0.0', 'h.example/charts/atlas:1.0.0']\nextraImages: [{ref: 'x:1', for: atlas}]\n";
-    let said = told(&mirror(body));
-    assert!(said.contains("the images that h.example/charts/almanac runs are NOT included"), "{said}");
-    assert!(told(&mirror("images: ['x:1.0.0']\n")).is_empty());
 }
 
 #[test]
@@ -490,7 +511,7 @@ fn rules_reach_every_source() {
     assert!(matches!(discovery.found[0].platforms, PlatformRule::Only { .. }));
     assert_eq!(discovery.found[5].platforms, PlatformRule::All);
     let told = told(&discovery);
-    assert_eq!(told.matches("built there").count(), 3, "{told}");
+    assert_eq!(told.matches("built there").count(), 4, "{told}");
     assert!(told.contains("quay.io/press/desk:1.3 is ignored: broken"), "{told}");
     assert!(told.contains("mirror.yaml:6: nothing met this rule"), "{told}");
 }

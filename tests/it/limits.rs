@@ -52,6 +52,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("HEAD_DOCUMENT_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
     ("HEAD_DOCUMENT_BYTES", "tests/it/limits.rs", "a_document_of_the_head_is_packed_up_to_the_limit"),
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
+    ("CHART_YAML_BYTES", "src/document/chart_yaml.rs", "a_chart_yaml_is_read_up_to_the_limit_and_not_a_byte_further"),
+    ("CHART_BYTES", "src/document/chart_yaml.rs", "an_archive_is_unpacked_up_to_the_limit_and_no_further"),
+    ("FILE_PROBE_BYTES", "tests/it/made.rs", "a_large_file_is_pinned_by_its_stated_size_and_refused_without_one"),
 ];
 
 fn text(path: &str) -> String {

@@ -83,7 +83,7 @@ fn from(
 
 /// Reads a file of values that stands in an object. What a Secret says is shown to nobody.
 fn parsed(text: &str, source: &str, kind: &str) -> Result<Value, FluxError> {
-    let shown = |error: crate::document::PaperError| if kind == "Secret" { error } else { error.with_source(text) };
+    let shown = |error: crate::document::PaperError| if kind == "Secret" { error } else { error.quoting(text) };
     let node = yaml::document(text, source)
         .map_err(|error| FluxError::from(crate::discover::files::FileError::from(shown(error))))?;
     match node.value {

@@ -1,7 +1,7 @@
 //! Charts that a kustomization inflates: `helmCharts`.
 
 use crate::discover::files::Named;
-use crate::discover::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
+use crate::discover::{ChartPlace, ValueLayer};
 use crate::document::form::{Clerk, Form};
 use crate::document::yaml::{self, Node};
 use crate::document::yaml_value::to_json;
@@ -33,8 +33,18 @@ const CHART: &[&str] = &[
 pub struct HelmChart {
     /// File and line.
     pub place: String,
-    /// The wish for the chart.
-    pub want: ChartWant,
+    /// Where the chart is.
+    pub at: ChartPlace,
+    /// Layers of values, lowest first.
+    pub layers: Vec<ValueLayer>,
+    /// Name of the release.
+    pub release: Option<String>,
+    /// Namespace of the release.
+    pub namespace: Option<String>,
+    /// Version of Kubernetes.
+    pub kubernetes: Option<String>,
+    /// Further API versions.
+    pub api_versions: Vec<String>,
 }
 
 /// Reads one entry of the kustomization `file`, whose charts lie below `home`.
@@ -42,17 +52,14 @@ pub(super) fn read(clerk: &Clerk<'_>, node: &Node, file: &Named, home: &str) -> 
     let form = clerk.form(node, CHART)?;
     let name = form.need_text("name")?;
     let place = format!("{}:{}", file.shown, node.line);
-    let at = whence(clerk, &form, &file.parent().join(home).join(&name), &name)?;
-    let sets = match layers(clerk, &form, file, &place)? {
-        layers if layers.is_empty() => Vec::new(),
-        layers => vec![ValueSet { name: String::new(), layers }],
-    };
-    let setting =
-        RenderSetting { kubernetes: form.text("kubeVersion"), api_versions: clerk.texts(form.get("apiVersions")) };
-    let namespace = form.text("namespace").unwrap_or_else(|| "default".to_owned());
     Some(HelmChart {
+        at: whence(clerk, &form, &file.parent().join(home).join(&name), &name)?,
+        layers: layers(clerk, &form, file, &place)?,
         place,
-        want: ChartWant { place: at, sets, release: form.text("releaseName"), namespace, setting },
+        release: form.text("releaseName"),
+        namespace: form.text("namespace"),
+        kubernetes: form.text("kubeVersion"),
+        api_versions: clerk.texts(form.get("apiVersions")),
     })
 }
 
@@ -87,7 +94,7 @@ fn layers(clerk: &Clerk<'_>, form: &Form<'_>, file: &Named, place: &str) -> Opti
         let values = file.parent().join(&path);
         let read = values.read_text().map_err(|error| error.to_string());
         let read =
-            read.and_then(|text| yaml::document(&text, &values.shown).map_err(|e| e.with_source(&text).to_string()));
+            read.and_then(|text| yaml::document(&text, &values.shown).map_err(|e| e.quoting(&text).to_string()));
         match read {
             Ok(node) => from_files.push(ValueLayer { place: values.shown, values: to_json(&node) }),
             Err(why) => {

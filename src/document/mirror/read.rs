@@ -1,5 +1,7 @@
 //! Reads the form of a mirror file: which fields there are, and what each may say.
 
+use super::charts;
+use super::made;
 use super::{
     All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
     PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish, flux, image_fields,
@@ -27,10 +29,12 @@ pub(super) const FIELDS: &[&str] = &[
     "destinations",
     "substitute",
     "ignore",
+    "rendering",
+    "decisions",
 ];
 pub(super) const IMAGE: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
 pub(super) const ARTIFACT: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list"];
-pub(super) const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional"];
+pub(super) const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional", "values", "images"];
 pub(super) const ROOT: &[&str] = &["blueprint", "version"];
 pub(super) const EXTRA_IMAGE: &[&str] = &["ref", "for"];
 pub(super) const PLATFORMS: &[&str] = &["only", "digest", "exceptions"];
@@ -45,8 +49,11 @@ pub(super) fn mirror(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> 
     MirrorManifest {
         envelope,
         images: clerk.list(form.get("images"), |node| source(clerk, node, IMAGE)),
-        charts: clerk.list(form.get("charts"), |node| source(clerk, node, ARTIFACT)),
-        artifacts: clerk.list(form.get("artifacts"), |node| source(clerk, node, ARTIFACT)),
+        charts: clerk.list(form.get("charts"), |node| charts::chart(clerk, node)),
+        artifacts: clerk.list(form.get("artifacts"), |node| match made::is_file(node) {
+            true => made::file(clerk, node),
+            false => source(clerk, node, ARTIFACT),
+        }),
         blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
         kubernetes: clerk.list(form.get("kubernetes"), |node| path(clerk, node)),
         kustomize: clerk.list(form.get("kustomize"), |node| path(clerk, node)),
@@ -57,6 +64,8 @@ pub(super) fn mirror(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> 
         destinations: clerk.list(form.get("destinations"), |node| destination(clerk, node)),
         substitute: clerk.list(form.get("substitute"), |node| substitution(clerk, node)),
         ignore: clerk.list(form.get("ignore"), |node| ignore(clerk, node)),
+        rendering: form.get("rendering").and_then(|node| charts::rendering(clerk, node)).unwrap_or_default(),
+        decisions: clerk.list(form.get("decisions"), |node| charts::decision(clerk, node)),
     }
 }
 
@@ -65,7 +74,7 @@ fn path(clerk: &Clerk<'_>, node: &Node) -> Option<PathSource> {
 }
 
 /// Reads a reference; Helm's `oci://` in front of it is allowed.
-fn reference(clerk: &Clerk<'_>, node: &Node) -> Option<ImageRef> {
+pub(super) fn reference(clerk: &Clerk<'_>, node: &Node) -> Option<ImageRef> {
     let text = clerk.text(node)?;
     match text.strip_prefix("oci://").unwrap_or(&text).parse() {
         Ok(reference) => Some(reference),
@@ -82,6 +91,11 @@ fn source(clerk: &Clerk<'_>, node: &Node, known: &[&str]) -> Option<Source> {
         return Some(Source { line: node.line, wish, platforms: None });
     }
     let form = clerk.form(node, known)?;
+    fields(clerk, node, &form)
+}
+
+/// Reads an entry in its long form.
+pub(super) fn fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<Source> {
     let platforms = form.get("platforms").map(|node| platform_rule(clerk, node));
     let forms = ["ref", "repository", "list"].map(|name| form.get(name));
     let chosen = ["tags", "semver", "newest"].into_iter().find_map(|name| form.get(name));
@@ -89,7 +103,7 @@ fn source(clerk: &Clerk<'_>, node: &Node, known: &[&str]) -> Option<Source> {
         ([Some(one), None, None], None) => Wish::Reference(reference(clerk, one)?),
         ([None, None, Some(path)], None) => Wish::List(clerk.text(path)?),
         ([None, Some(name), None], _) => {
-            Wish::Tags { repository: repository(clerk, name)?, tags: tag_wish(clerk, node, &form)? }
+            Wish::Tags { repository: repository(clerk, name)?, tags: tag_wish(clerk, node, form)? }
         }
         ([Some(_), None, None] | [None, None, Some(_)], Some(field)) => {
             clerk.note(field, "tags, semver and newest belong to a repository");
@@ -160,6 +174,8 @@ fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
         roots,
         all,
         exclude_conditional: exclude.unwrap_or(Some(false))?,
+        uses: clerk.list(form.get("values"), |node| charts::blueprint_use(clerk, node)),
+        images: form.get("images").map_or(Some(true), |node| charts::truth(clerk, node))?,
     })
 }
 

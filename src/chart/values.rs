@@ -1,0 +1,227 @@
+//! Values as Helm reads them from YAML, and as one set lies over another.
+//!
+//! YAML as Go's `sigs.k8s.io/yaml` takes it: truth values and numbers of YAML 1.1 (`yes`, `on`, `0x1f`, `010`,
+//! `1_000`), the last of two equal keys, texts for what looks like a date.
+
+use crate::document::PaperError;
+use crate::document::yaml::{self, Node, Reading};
+use serde_json::{Map, Number, Value};
+
+/// Why values cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ValuesError {
+    /// They do not parse.
+    #[error(transparent)]
+    Paper(#[from] PaperError),
+    /// They are a list or a text.
+    #[error("{place}: values are a mapping, found {found}")]
+    NoMapping {
+        /// File as the person called it.
+        place: String,
+        /// What stands there.
+        found: &'static str,
+    },
+    /// A number that JSON cannot hold.
+    #[error("{place}:{line}:{column}: {text} is no number that a chart can be given")]
+    Number {
+        /// File as the person called it.
+        place: String,
+        /// Line from 1.
+        line: usize,
+        /// Column from 1.
+        column: usize,
+        /// As it stands.
+        text: String,
+    },
+}
+
+/// Reads the values that `text`, called `place`, holds. An empty text holds none.
+pub fn load_values(text: &str, place: &str) -> Result<Value, ValuesError> {
+    match any(text, place)? {
+        Value::Null => Ok(Value::Object(Map::new())),
+        map @ Value::Object(_) => Ok(map),
+        other => Err(ValuesError::NoMapping { place: place.to_owned(), found: kind(&other) }),
+    }
+}
+
+/// Reads the first document of `text`, whatever it is, as Helm does.
+pub(super) fn any(text: &str, place: &str) -> Result<Value, ValuesError> {
+    match yaml::documents_as(Reading::Lenient, text, place)?.next() {
+        Some(document) => resolve(&document?, place),
+        None => Ok(Value::Null),
+    }
+}
+
+const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
+        Value::Null => "nothing",
+        _ => "a text",
+    }
+}
+
+fn resolve(node: &Node, place: &str) -> Result<Value, ValuesError> {
+    match &node.value {
+        yaml::Value::Null => Ok(Value::Null),
+        yaml::Value::Text { text, plain: false } => Ok(Value::String(text.clone())),
+        yaml::Value::Text { text, plain: true } => scalar(text).ok_or_else(|| ValuesError::Number {
+            place: place.to_owned(),
+            line: node.line,
+            column: node.column,
+            text: text.clone(),
+        }),
+        yaml::Value::List(items) => items.iter().map(|item| resolve(item, place)).collect(),
+        yaml::Value::Map(entries) => {
+            let read = |entry: &yaml::Entry| Ok((entry.key.clone(), resolve(&entry.value, place)?));
+            Ok(Value::Object(entries.iter().map(read).collect::<Result<_, ValuesError>>()?))
+        }
+    }
+}
+
+/// Says what a text without quotes is; nothing where it is a number that JSON has no form for.
+pub(super) fn scalar(text: &str) -> Option<Value> {
+    Some(match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
+        _ if is_not_finite(text) => return None,
+        _ => match number(text) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text.to_owned()),
+        },
+    })
+}
+
+fn is_not_finite(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN")
+}
+
+fn number(text: &str) -> Option<Number> {
+    match text.as_bytes().first()? {
+        b'.' => float(text),
+        b'0'..=b'9' | b'+' | b'-' => {
+            if looks_like_a_date(text) {
+                return None;
+            }
+            let plain = text.replace('_', "");
+            integer(&plain).or_else(|| float(&plain))
+        }
+        _ => None,
+    }
+}
+
+fn looks_like_a_date(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    digits == 4 && text.as_bytes().get(4) == Some(&b'-')
+}
+
+/// Reads an integer with Go's prefixes; a leading 0 means octal.
+fn integer(text: &str) -> Option<Number> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = if let Some(rest) = lower.strip_prefix("0x") {
+        (16, rest)
+    } else if let Some(rest) = lower.strip_prefix("0b") {
+        (2, rest)
+    } else if let Some(rest) = lower.strip_prefix("0o") {
+        (8, rest)
+    } else if lower.len() > 1 && lower.starts_with('0') {
+        (8, &lower[1..])
+    } else {
+        (10, lower.as_str())
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let size = u64::from_str_radix(digits, radix).ok()?;
+    if negative { i64::try_from(-i128::from(size)).ok().map(Number::from) } else { Some(Number::from(size)) }
+}
+
+/// Reads a float of the form `12.5e3`.
+fn float(text: &str) -> Option<Number> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
+        None => (unsigned, None),
+    };
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent_good = exponent.is_none_or(|text| {
+        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+        !text.is_empty() && digits(text)
+    });
+    if !digits(whole) || !digits(part) || (whole.is_empty() && part.is_empty()) || !exponent_good {
+        return None;
+    }
+    Number::from_f64(text.parse().ok()?)
+}
+
+/// Lays `over` on `under`: mappings are merged, all else is replaced; a null stays, to remove a value of the chart.
+pub(super) fn lay_over(under: &mut Map<String, Value>, over: &Map<String, Value>) {
+    for (key, value) in over {
+        match (under.get_mut(key), value) {
+            (Some(Value::Object(below)), Value::Object(above)) => lay_over(below, above),
+            _ => {
+                under.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+/// Returns what several sets of values say together, later ones over earlier ones.
+pub(super) fn together(sets: &[Value]) -> Map<String, Value> {
+    let mut all = Map::new();
+    for set in sets {
+        if let Value::Object(set) = set {
+            lay_over(&mut all, set);
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn scalars_are_what_helm_takes_them_for() {
+        let text = "a: yes\nb: 'yes'\nc: 010\nd: 0x1F\ne: 1_000\nf: 1e3\ng: 2024-01-02\nh: 1.2.3\ni: ~\nj: 08\nk: +5\nl: \
+                    0.50\nm: off\nn: 1e\no: 12345678901234567890123\n";
+        let read = load_values(text, "v.yaml").unwrap();
+        let want = json!({"a": true, "b": "yes", "c": 8, "d": 31, "e": 1000, "f": 1000.0, "g": "2024-01-02", "h": "1.2.3",
+            "i": null, "j": 8.0, "k": 5, "l": 0.5, "m": false, "n": "1e", "o": 12345678901234567890123.0});
+        assert_eq!(read, want);
+    }
+
+    #[test]
+    fn the_last_of_two_equal_keys_counts_and_anchors_are_followed() {
+        let read = load_values("a: 1\nb: &x {c: 2}\na: 3\nd:\n  <<: *x\n  e: 4\n", "v.yaml").unwrap();
+        assert_eq!(read, json!({"a": 3, "b": {"c": 2}, "d": {"c": 2, "e": 4}}));
+    }
+
+    #[test]
+    fn what_is_no_mapping_is_refused_with_its_place() {
+        assert!(
+            load_values("- a\n", "v.yaml")
+                .unwrap_err()
+                .to_string()
+                .contains("v.yaml: values are a mapping, found a list")
+        );
+        assert!(load_values("a: [\n", "v.yaml").is_err());
+        assert!(load_values("a:\n  b: .inf\n", "v.yaml").unwrap_err().to_string().contains("v.yaml:2:6: .inf"));
+        assert_eq!(load_values("# nothing\n", "v.yaml").unwrap(), json!({}));
+    }
+
+    #[test]
+    fn later_sets_lie_over_earlier_ones_and_keep_nulls() {
+        let sets = [json!({"a": {"b": 1, "c": 2}, "d": 3}), json!({"a": {"b": null}, "d": {"e": 4}})];
+        assert_eq!(Value::Object(together(&sets)), json!({"a": {"b": null, "c": 2}, "d": {"e": 4}}));
+    }
+}

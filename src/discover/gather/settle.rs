@@ -1,0 +1,187 @@
+//! What was seen becomes what is wanted: by its certainty, by the rules and decisions of the mirror file.
+
+use super::super::kube::KubeError;
+use super::super::sighting::{Certainty, Need, Sighting};
+use super::super::{Found, Problem, Want, note};
+use super::{Cause, Discovering};
+use crate::document::lock::Role;
+use crate::document::mirror::Answer;
+use crate::model::{Finding, ImageRef, Repository};
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Places of one image in one chart that a lock lists.
+const PLACES: usize = 8;
+
+/// Something seen, with the path that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// What was seen.
+    #[serde(flatten)]
+    pub sighting: Sighting,
+    /// Name of the chart that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chart: Option<String>,
+    /// The path from the mirror file down to the file.
+    pub why: Vec<String>,
+}
+
+/// A chart that was looked into.
+#[derive(Debug, Clone)]
+pub struct ChartOrigin {
+    /// Place of its wish among what was found.
+    pub at: usize,
+    /// Its name, as its own file says it.
+    pub name: String,
+    /// What a person calls it: reference or file, with the version.
+    pub shown: String,
+}
+
+impl Discovering<'_> {
+    /// Returns what was found so far: charts among it wait for what they run.
+    pub fn found(&self) -> &[Found] {
+        &self.out.found
+    }
+
+    /// Adds what a person should know.
+    pub fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        self.out.findings.extend(findings);
+    }
+
+    /// Takes what a chart names, and why some of it is no image. Returns what it runs; who asked puts it in place.
+    pub fn chart_seen(&mut self, origin: &ChartOrigin, sightings: Vec<Sighting>, errors: Vec<KubeError>) -> Vec<Found> {
+        for error in errors {
+            match self.excused(&error) {
+                Some((place, what)) => self.out.findings.push(note(place, what)),
+                None => self.problems.push(Problem::Chart { chart: origin.shown.clone(), source: error }),
+            }
+        }
+        let mut why = self.out.found.get(origin.at).map_or_else(Vec::new, |found| found.why.clone());
+        why.push(origin.shown.clone());
+        let before = self.out.found.len();
+        for group in grouped(sightings.into_iter().map(|sighting| self.classed(sighting)).collect()) {
+            for (at, sighting) in group.iter().take(PLACES).enumerate() {
+                let mut sighting = sighting.clone();
+                if at + 1 == PLACES && group.len() > PLACES {
+                    let more = group.len() - PLACES;
+                    sighting.spot.path.push_str(&format!(" and {more} more places"));
+                }
+                self.sighted(sighting, Some(&origin.name), &why);
+            }
+        }
+        self.out.found.split_off(before)
+    }
+
+    /// Returns what is said instead of an error, where a rule says that its text is none of ours.
+    fn excused(&self, error: &KubeError) -> Option<(String, String)> {
+        let (KubeError::Image { place, text, .. } | KubeError::Placeholder { place, text, .. }) = error else {
+            return None;
+        };
+        let reason = self.rules.ignored_text(text)?;
+        Some((place.clone(), format!("{text:?} is ignored: {reason}")))
+    }
+
+    /// Rules out what runs only when nobody wants it to.
+    fn classed(&self, mut sighting: Sighting) -> Sighting {
+        let rendering = &self.mirror.rendering;
+        let why = match sighting.need {
+            Need::Test if !rendering.tests => "chart tests are not wanted: rendering.tests",
+            Need::DeleteHook if !rendering.delete_hooks => "removal hooks are not wanted: rendering.deleteHooks",
+            _ => return sighting,
+        };
+        (sighting.certainty, sighting.remark) = (Certainty::Out, why.to_owned());
+        sighting
+    }
+
+    /// Wants what is sure enough or accepted; keeps the rest for the end. `why` leads to the file.
+    pub(super) fn sighted(&mut self, mut sighting: Sighting, chart: Option<&str>, why: &[String]) {
+        if let Some(reason) = self.rules.ignored_text(&sighting.text) {
+            let what = format!("{:?} is ignored: {reason}", sighting.text);
+            return self.out.findings.push(note(sighting.spot.to_string(), what));
+        }
+        let answer = if sighting.is_wanted() { None } else { self.decisions.answer(&sighting, chart) };
+        let mut notes: Vec<String> = sighting.need.note().map(str::to_owned).into_iter().collect();
+        match (answer, &sighting.reference) {
+            (Some(Answer::Accept(role)), Some(_)) => {
+                (sighting.role, sighting.certainty) = (*role, Certainty::Certain);
+                notes.push("accepted by a decision".to_owned());
+            }
+            (Some(Answer::Reject(reason)), _) => {
+                let what = format!("{:?} is rejected: {reason}", sighting.text);
+                return self.out.findings.push(note(sighting.spot.to_string(), what));
+            }
+            _ if sighting.certainty == Certainty::Probable => notes.push(format!("probable: {}", sighting.remark)),
+            _ => {}
+        }
+        match (&sighting.reference, sighting.is_wanted()) {
+            (Some(reference), true) => {
+                let reference = reference.clone();
+                let mut why = why.to_vec();
+                why.push(sighting.spot.to_string());
+                let cause = Cause { notes, ..Cause::new(sighting.role, why) };
+                self.reference(reference, cause);
+            }
+            _ => self.seen.push(Seen { sighting, chart: chart.map(str::to_owned), why: why.to_vec() }),
+        }
+    }
+
+    /// Says what waits for a decision, unless another source wants it, and what was ruled out.
+    pub(super) fn undecided(&mut self) {
+        let wanted: BTreeSet<&ImageRef> = self.out.found.iter().filter_map(super::one).collect();
+        let places: BTreeSet<&Repository> = self.out.found.iter().filter_map(place).collect();
+        let settled = |seen: &Seen| match &seen.sighting.reference {
+            Some(reference) if reference.tag.is_none() && reference.digest.is_none() => {
+                places.contains(&reference.repository)
+            }
+            Some(reference) => wanted.contains(reference),
+            None => false,
+        };
+        let (mut open, mut told) = (Vec::new(), Vec::new());
+        for seen in self.seen.iter().filter(|seen| !settled(seen)) {
+            match seen.sighting.certainty {
+                Certainty::Out => told.push(ruled_out(seen)),
+                _ => open.push(seen.clone()),
+            }
+        }
+        self.out.undecided = open;
+        self.out.findings.extend(told);
+    }
+}
+
+fn place(found: &Found) -> Option<&Repository> {
+    match &found.want {
+        Want::Reference(ImageRef { repository, .. }) | Want::Tags { repository, .. } => Some(repository),
+        Want::Chart(_) | Want::Made { .. } => None,
+    }
+}
+
+fn ruled_out(seen: &Seen) -> Finding {
+    let sighting = &seen.sighting;
+    let named = if sighting.text.is_empty() { "an image".to_owned() } else { format!("{:?}", sighting.text) };
+    note(sighting.spot.to_string(), format!("{named} is not included: {}", sighting.remark))
+}
+
+/// Puts the sightings of one text together, the surest first; less sure ones of the same text say nothing new.
+fn grouped(sightings: Vec<Sighting>) -> Vec<Vec<Sighting>> {
+    let mut groups: Vec<Vec<Sighting>> = Vec::new();
+    let mut places: BTreeMap<(String, Role), usize> = BTreeMap::new();
+    for sighting in sightings {
+        let name = sighting.reference.as_ref().map_or_else(|| sighting.text.clone(), ToString::to_string);
+        let at = *places.entry((name, sighting.role)).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[at].push(sighting);
+    }
+    for group in &mut groups {
+        let surest = group.iter().map(|s| s.certainty).min().unwrap_or(Certainty::Out);
+        group
+            .retain(|s| s.certainty == surest || (surest <= Certainty::Probable && s.certainty <= Certainty::Probable));
+        let soonest = group.iter().map(|s| s.need).min().unwrap_or(Need::Runtime);
+        group.iter_mut().for_each(|s| s.need = soonest);
+        let mut known = BTreeSet::new();
+        group.retain(|s| known.insert(s.spot.clone()));
+    }
+    groups
+}
