@@ -150,7 +150,13 @@ struct Object {
 
 impl Object {
     const fn none() -> Self {
-        Self { version: String::new(), group: String::new(), kind: String::new(), name: String::new(), need: Need::Runtime }
+        Self {
+            version: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            name: String::new(),
+            need: Need::Runtime,
+        }
     }
 
     /// Reads what `node` is; `outer` is around it.
@@ -206,7 +212,15 @@ struct Walk<'a, 'n> {
 
 impl<'a, 'n> Walk<'a, 'n> {
     fn new(looking: &'a Looking<'a>, scan: &'a mut Scan) -> Self {
-        Self { looking, scan, object: Object::none(), path: Vec::new(), how: How::Field, outer: None, settled: Vec::new() }
+        Self {
+            looking,
+            scan,
+            object: Object::none(),
+            path: Vec::new(),
+            how: How::Field,
+            outer: None,
+            settled: Vec::new(),
+        }
     }
 
     fn top(mut self, node: &'n Node) {

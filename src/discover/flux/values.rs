@@ -3,6 +3,7 @@
 use super::FluxError;
 use super::kit::{Known, ReleaseNode};
 use crate::discover::ValueLayer;
+use crate::discover::files::FileError;
 use crate::document::yaml::{self, Node, Value as Yaml};
 use crate::document::yaml_value::to_json;
 use crate::model::Finding;
@@ -83,9 +84,14 @@ fn from(
 
 /// Reads a file of values that stands in an object. What a Secret says is shown to nobody.
 fn parsed(text: &str, source: &str, kind: &str) -> Result<Value, FluxError> {
-    let shown = |error: crate::document::PaperError| if kind == "Secret" { error } else { error.quoting(text) };
-    let node = yaml::document(text, source)
-        .map_err(|error| FluxError::from(crate::discover::files::FileError::from(shown(error))))?;
+    let node = match yaml::document(text, source) {
+        Ok(node) => node,
+        Err(_) if kind == "Secret" => {
+            let why = "the text does not parse as YAML; it is not shown, because it is secret".to_owned();
+            return Err(FluxError::Field { place: source.to_owned(), why });
+        }
+        Err(error) => return Err(FileError::from(error).into()),
+    };
     match node.value {
         Yaml::Map(_) => Ok(to_json(&node)),
         Yaml::Null => Ok(Value::Object(serde_json::Map::new())),

@@ -183,7 +183,7 @@ impl Builder {
                     self.apply(wish, document, &place, objects);
                 }
             }
-            Err(error) => self.out.errors.push(error.quoting(&text).into()),
+            Err(error) => self.out.errors.push(error.into()),
         }
     }
 
@@ -246,7 +246,7 @@ pub fn objects(file: &Named) -> Result<Vec<Built>, KustomizeError> {
     let separated = yaml::with_separators(&text);
     let mut found = Vec::new();
     for document in yaml::documents(&separated, &file.shown)? {
-        let node = document.map_err(|error| error.quoting(&separated))?;
+        let node = document?;
         let list = node.get("kind").and_then(Node::text).is_some_and(|kind| kind.ends_with("List"));
         match (&node.value, node.get("items")) {
             (Value::Null, _) => {}

@@ -93,8 +93,7 @@ fn layers(clerk: &Clerk<'_>, form: &Form<'_>, file: &Named, place: &str) -> Opti
     for path in files {
         let values = file.parent().join(&path);
         let read = values.read_text().map_err(|error| error.to_string());
-        let read =
-            read.and_then(|text| yaml::document(&text, &values.shown).map_err(|e| e.quoting(&text).to_string()));
+        let read = read.and_then(|text| yaml::document(&text, &values.shown).map_err(|e| e.to_string()));
         match read {
             Ok(node) => from_files.push(ValueLayer { place: values.shown, values: to_json(&node) }),
             Err(why) => {

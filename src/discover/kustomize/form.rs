@@ -96,7 +96,7 @@ pub(super) fn read(file: &Named, errors: &mut Vec<KustomizeError>) -> Option<Kus
     match parse(&text, file, errors) {
         Ok(found) => Some(found),
         Err(error) => {
-            errors.push(error.quoting(&text).into());
+            errors.push(error.into());
             None
         }
     }
