@@ -3,6 +3,7 @@
 //! The only room that speaks to people. Below it nothing prints, and nothing reads the environment or the clock.
 
 mod clock;
+mod cluster;
 mod connect;
 mod environment;
 mod error;
@@ -13,6 +14,7 @@ mod progress;
 mod receiving;
 mod wanting;
 
+mod audit;
 mod demo;
 mod import;
 mod inspect;
@@ -70,6 +72,7 @@ enum LogFormat {
 enum Command {
     Resolve(resolve::Arguments),
     Why(why::Arguments),
+    Audit(audit::Arguments),
     Pack(pack::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -93,6 +96,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     let result = match airlift.command {
         Command::Resolve(arguments) => resolve::run(arguments, &environment, &output),
         Command::Why(arguments) => why::run(arguments, &output),
+        Command::Audit(arguments) => audit::run(arguments, &environment, &output),
         Command::Pack(arguments) => pack::run(arguments, &environment, &output),
         Command::Inspect(arguments) => inspect::run(arguments, &output),
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),

@@ -1,12 +1,14 @@
 //! `airlift resolve`
 
+use super::cluster::Reaching;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::output::{Form, Output};
 use crate::document::lock::Lock;
-use crate::flow::{Context, Update, Wanted, look_up, publish, read_paper};
+use crate::flow::{Context, FlowError, Update, Wanted, look_up, publish, read_paper};
+use crate::model::running::RunningImages;
 use std::path::PathBuf;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
@@ -15,8 +17,10 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Mirror file
-    #[arg(short, long, value_name = "MIRROR.YAML")]
-    file: PathBuf,
+    #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present = "from_kubeconfig")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    reaching: Reaching,
     /// Lock that is written
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
@@ -28,6 +32,24 @@ pub struct Arguments {
     output: Form,
     #[command(flatten)]
     connecting: Connecting,
+}
+
+/// Returns what was named: a mirror file, or what a cluster runs.
+fn wanted(arguments: &Arguments, environment: &Environment) -> Result<Wanted, CliError> {
+    match &arguments.file {
+        Some(_) if arguments.reaching.is_given() => {
+            let hint = "make one lock of each, and merge them";
+            Err(CliError::usage("a mirror file and a cluster do not make one lock").with_hint(hint))
+        }
+        Some(file) => Ok(Wanted::Mirror(file.clone())),
+        None => {
+            let reached = arguments.reaching.reach(environment)?;
+            let running = reached.cluster.running();
+            let running =
+                running.map_err(|fault| FlowError::source(format!("cluster of {}", reached.context), fault))?;
+            Ok(Wanted::Running(running, reached.context))
+        }
+    }
 }
 
 /// Resolves.
@@ -44,7 +66,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let lookup = look_up(&Wanted::Mirror(arguments.file), earlier, update, &remote, &context)?;
+    let wanted = wanted(&arguments, environment)?;
+    let lookup = look_up(&wanted, earlier, update, &remote, &context)?;
     let lock = &lookup.resolved.lock;
     publish(&arguments.lock, &lock.to_bytes())?;
     output.findings(&lookup.findings);

@@ -3,6 +3,7 @@
 //! Names every room below and no other crate's types but those behind its doors. Reads files that a person
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
+mod audit;
 mod context;
 mod deliver;
 mod error;
@@ -20,12 +21,14 @@ mod publish;
 mod receipt;
 mod remember;
 mod resolve;
+mod running;
 mod shipment;
 mod subset;
 mod sync;
 mod verify;
 mod wanted;
 
+pub use audit::{Audit, AuditedImage, DifferingImage, audit};
 pub use context::Context;
 pub use error::{FlowError, ItemFault, Refusal};
 pub use guard::{Guard, take as take_guard};
@@ -38,6 +41,7 @@ pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::{Resolved, Update};
+pub use running::{WantedByCluster, wanted_by};
 pub use shipment::{NeededBlob, Shipment};
 pub use sync::{Request as SyncRequest, sync};
 pub use verify::{Request as VerifyRequest, Verified, verify};

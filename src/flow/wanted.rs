@@ -3,10 +3,12 @@
 use super::context::Context;
 use super::error::FlowError;
 use super::resolve::{Resolved, Update, Wishes, resolve};
+use super::running::wanted_by;
 use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
 use crate::model::port::Source;
+use crate::model::running::RunningImage;
 use crate::model::{Finding, ImageRef, limits};
 use std::fs::File;
 use std::io::Read;
@@ -21,6 +23,8 @@ pub enum Wanted {
     Mirror(PathBuf),
     /// A lock, taken as it is.
     Lock(PathBuf),
+    /// What a cluster runs.
+    Running(Vec<RunningImage>, String),
 }
 
 /// A lock with what was noticed while it was made.
@@ -43,6 +47,11 @@ pub fn look_up(
         Wanted::Lock(path) => {
             let lock = Lock::read(&read_paper(path)?, &path.display().to_string())?;
             Ok(Lookup { resolved: Resolved { lock, moved: Vec::new() }, findings: Vec::new() })
+        }
+        Wanted::Running(running, cluster) => {
+            let wanted = wanted_by(running, cluster)?;
+            let wishes = Wishes { found: wanted.found, destination: &same_name, earlier, update };
+            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: wanted.findings })
         }
         Wanted::References(images, platforms) => {
             let found = images.iter().map(|image| typed(image, platforms)).collect();

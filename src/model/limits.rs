@@ -53,6 +53,10 @@ pub const REPOSITORY_CHARS: usize = 255;
 pub const TAG_CHARS: usize = 128;
 /// Document that a person wrote (mirror file, policy, Kubernetes YAML, image list), in bytes.
 pub const PAPER_BYTES: u64 = 64 << 20;
+/// Kubeconfig, or a file of a certificate or token that it names, in bytes.
+pub const KUBECONFIG_BYTES: u64 = 4 << 20;
+/// One page of a list of pods, in bytes.
+pub const CLUSTER_PAGE_BYTES: usize = 64 << 20;
 /// Nesting of JSON and YAML documents.
 pub const NESTING: usize = 128;
 /// Volumes of one bundle.

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room. An unknown room is an error, not "lowest".
-const FLOORS: [(&str, u8); 12] = [
+const FLOORS: [(&str, u8); 13] = [
     ("model", 1),
     ("document", 2),
     ("bundle", 3),
     ("chart", 3),
+    ("cluster", 3),
     ("discover", 3),
     ("registry", 3),
     ("serve", 3),
@@ -35,14 +36,14 @@ const DOORS: [(&str, &[&str]); 33] = [
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
     ("bytes", &["registry/", "serve/"]),
-    ("base64", &["registry/", "trust/", "serve/auth.rs", "discover/kube/inside.rs"]),
+    ("base64", &["registry/", "trust/", "serve/auth.rs", "discover/kube/inside.rs", "cluster/kubeconfig.rs"]),
     ("tempfile", &["chart/program.rs", "store/", "serve/folder.rs", "flow/publish.rs", "cli/"]),
     ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs"]),
-    ("tokio", &["registry/", "serve/"]),
-    ("reqwest", &["registry/http.rs"]),
+    ("tokio", &["registry/", "serve/", "cluster/http.rs"]),
+    ("reqwest", &["registry/http.rs", "cluster/http.rs"]),
     ("http_auth", &["registry/auth.rs"]),
-    ("url", &["registry/"]),
-    ("secrecy", &["registry/", "trust/keys.rs", "trust/keyfile.rs", "cli/connect.rs"]),
+    ("url", &["registry/", "cluster/"]),
+    ("secrecy", &["registry/", "cluster/", "trust/keys.rs", "trust/keyfile.rs", "cli/connect.rs"]),
     ("axum", &["serve/"]),
     ("futures_util", &["registry/", "serve/"]),
     ("http_body_util", &["registry/", "serve/"]),

@@ -7,6 +7,7 @@ mod bad_input;
 mod bundle_damage;
 mod bundle_golden;
 mod chart_render;
+mod cluster;
 mod commands;
 mod discover;
 mod flux;
