@@ -24,7 +24,7 @@ pub mod sighting;
 
 pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
-pub use gather::{ChartOrigin, Discovering, Seen, begin, discover};
+pub use gather::{ChartOrigin, Discovering, Fetched, Seen, begin, begin_with, discover};
 pub use mapping::{Mapping, collisions, destination};
 pub use select::{TagSelection, is_moving};
 
@@ -117,6 +117,46 @@ pub enum Problem {
         place: String,
         /// Reason.
         source: rules::RuleError,
+    },
+    /// Edges of a kit are to be followed, and there is none.
+    #[error("{place}:{line}: graph: {graph} follows the edges of a kit, and the mirror file has no entry under flux")]
+    NoKit {
+        /// Mirror file.
+        place: String,
+        /// Its line.
+        line: usize,
+        /// Word of the graph.
+        graph: &'static str,
+    },
+    /// A Blueprint is in no kit.
+    #[error("{place}: no release of a kit installs {name}")]
+    NotInKit {
+        /// Entry of the mirror file.
+        place: String,
+        /// Name in the common form.
+        name: String,
+    },
+    /// A kit installs a version that is out of a range.
+    #[error("{name}: {place} installs version {version}, and {range} is wanted by {wanted_by}")]
+    Contradiction {
+        /// Name in the common form.
+        name: String,
+        /// Range.
+        range: String,
+        /// Path from the mirror file down.
+        wanted_by: String,
+        /// Version of the kit.
+        version: String,
+        /// Where the kit says so.
+        place: String,
+    },
+    /// A catalogue in a Git repository was not brought here.
+    #[error("{place}: the catalogue {url} is not here")]
+    NotFetched {
+        /// Mirror file and line.
+        place: String,
+        /// Address.
+        url: String,
     },
     /// A folder of Flux objects.
     #[error(transparent)]

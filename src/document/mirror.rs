@@ -40,12 +40,14 @@
 //! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
+mod catalogue;
 mod charts;
 mod flux;
 mod image_fields;
 mod made;
 mod read;
 
+pub use catalogue::{CatalogueAt, GitSource, Graph};
 pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
 pub use flux::FluxSource;
 pub use image_fields::ImageField;
@@ -153,14 +155,20 @@ pub struct TagWish {
 pub struct BlueprintSource {
     /// Line of the mirror file.
     pub line: usize,
-    /// Folder or file, as typed.
-    pub catalogue: String,
+    /// Where its Blueprints stand.
+    pub catalogue: CatalogueAt,
     /// Reference of a Blueprint's chart, with `{chart}` and `{version}`.
     pub artifact: String,
     /// Blueprints that are wanted.
     pub roots: Vec<Root>,
     /// Which Blueprints are wanted beside the roots.
     pub all: All,
+    /// Of all: patterns of names, one of which must fit; none: every name.
+    pub include: Vec<String>,
+    /// Of all: patterns of names that are not wanted for themselves.
+    pub exclude: Vec<String>,
+    /// By which edges they need each other; absent: not said, by `depends`.
+    pub graph: Option<Graph>,
     /// Whether dependencies with a condition are left out.
     pub exclude_conditional: bool,
     /// How the cluster uses their charts.
@@ -416,6 +424,7 @@ mod tests {
             ("valueSet", VALUE_SET),
             ("rendering", RENDERING),
             ("decision", DECISION),
+            ("gitCatalogue", catalogue::GIT),
             ("fluxOf", flux::FLUX),
             ("imageField", image_fields::IMAGE_FIELD),
         ] {

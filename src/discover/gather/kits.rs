@@ -1,5 +1,6 @@
 //! Flux folders, whose releases are charts with values, and Kustomize folders.
 
+use super::blueprints::NamedKit;
 use super::{Cause, Discovering};
 use crate::discover::files::Named;
 use crate::discover::flux::{self, Ordered};
@@ -9,27 +10,40 @@ use crate::discover::{Problem, ValueSet};
 use crate::document::lock::Role;
 use crate::document::mirror::{ChartUse, FluxSource};
 
-impl Discovering<'_> {
-    /// Follows the releases of a folder, and looks through everything else in it.
-    pub(super) fn flux(&mut self, source: &FluxSource, origin: &str) {
-        let kit = flux::read(source, self.base);
+impl<'m> Discovering<'m> {
+    /// Reads the kits of the mirror file.
+    pub(super) fn kits(&self) -> Vec<NamedKit<'m>> {
+        let kit = |(at, source): (usize, &'m FluxSource)| NamedKit {
+            source,
+            origin: format!("{}: flux[{at}]", self.place),
+            kit: flux::read(source, self.base),
+        };
+        self.mirror.flux.iter().enumerate().map(kit).collect()
+    }
+
+    /// Follows the releases of a kit, and looks through everything else in it.
+    pub(super) fn flux(&mut self, named: NamedKit<'_>) {
+        let NamedKit { source, origin, kit } = named;
         self.out.findings.extend(kit.findings.iter().cloned());
-        let order = flux::ordered(&kit, source, origin);
+        let order = flux::ordered(&kit, source, &origin);
         let whole = kit.errors.is_empty();
         match order {
-            Ok(order) if whole => order.into_iter().for_each(|ordered| self.release(&ordered, origin)),
+            Ok(order) if whole => {
+                let origin = format!("{origin} (graph: kit)");
+                order.iter().for_each(|ordered| self.release(ordered, &origin));
+            }
             Ok(_) => {}
             Err(errors) => self.problems.extend(errors.into_iter().map(Problem::from)),
         }
         self.problems.extend(kit.errors.into_iter().map(Problem::from));
         if whole {
-            kit.objects.iter().for_each(|object| self.object(object, origin));
-            kit.charts.into_iter().for_each(|chart| self.inflated(chart, origin));
+            kit.objects.iter().for_each(|object| self.object(object, &origin));
+            kit.charts.into_iter().for_each(|chart| self.inflated(chart, &origin));
         }
     }
 
     /// Wants the chart of a release once for each path that leads to it.
-    fn release(&mut self, ordered: &Ordered<'_>, origin: &str) {
+    pub(super) fn release(&mut self, ordered: &Ordered<'_>, origin: &str) {
         let release = ordered.release;
         let (name, namespace) = (release.release.clone(), release.namespace.clone());
         let usage = ChartUse { release: Some(name), namespace: Some(namespace), ..ChartUse::default() };
@@ -40,7 +54,7 @@ impl Discovering<'_> {
         let chart = release.chart.repository().map(|at| at.path().rsplit('/').next().unwrap_or_default());
         let role = if chart.is_some_and(|name| name.starts_with("bp-")) { Role::Blueprint } else { Role::Chart };
         for path in &ordered.paths {
-            let why = [format!("{origin} (graph: kit)")].into_iter().chain(path.iter().cloned()).collect();
+            let why = [origin.to_owned()].into_iter().chain(path.iter().cloned()).collect();
             self.chart(want.clone(), Cause { notes: release.notes.clone(), ..Cause::new(role, why) });
         }
     }

@@ -4,7 +4,8 @@ use super::charts;
 use super::made;
 use super::{
     All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
-    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish, flux, image_fields,
+    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish, catalogue, flux,
+    image_fields,
 };
 use crate::document::Envelope;
 use crate::document::form::{Clerk, Form};
@@ -34,7 +35,8 @@ pub(super) const FIELDS: &[&str] = &[
 ];
 pub(super) const IMAGE: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
 pub(super) const ARTIFACT: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list"];
-pub(super) const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional", "values", "images"];
+pub(super) const BLUEPRINTS: &[&str] =
+    &["catalogue", "artifact", "roots", "all", "conditional", "values", "images", "include", "exclude", "graph"];
 pub(super) const ROOT: &[&str] = &["blueprint", "version"];
 pub(super) const EXTRA_IMAGE: &[&str] = &["ref", "for"];
 pub(super) const PLATFORMS: &[&str] = &["only", "digest", "exceptions"];
@@ -153,7 +155,8 @@ fn tag_wish(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<TagWish> 
 
 fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
     let form = clerk.form(node, BLUEPRINTS)?;
-    let (catalogue, artifact) = (form.need_text("catalogue"), form.need_text("artifact"));
+    let catalogue = form.need("catalogue").and_then(|node| catalogue::read(clerk, node));
+    let artifact = form.need_text("artifact");
     if let Some(template) = &artifact {
         check_template(clerk, node, template);
     }
@@ -165,6 +168,13 @@ fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
     if form.get("roots").is_none() && all == All::None {
         clerk.note(node, "roots or all is expected: which Blueprints are wanted?");
     }
+    if let (All::None, Some(field)) = (all, form.get("include").or_else(|| form.get("exclude"))) {
+        clerk.note(field, "include and exclude choose among all: say all: true or all: listed");
+    }
+    let graph = match form.get("graph") {
+        Some(node) => Some(catalogue::graph(clerk, node)?),
+        None => None,
+    };
     let conditional = form.get("conditional");
     let exclude = conditional.map(|node| clerk.word(node, &[("include", false), ("exclude", true)]));
     Some(BlueprintSource {
@@ -173,6 +183,9 @@ fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
         artifact: artifact?,
         roots,
         all,
+        include: clerk.texts(form.get("include")),
+        exclude: clerk.texts(form.get("exclude")),
+        graph,
         exclude_conditional: exclude.unwrap_or(Some(false))?,
         uses: clerk.list(form.get("values"), |node| charts::blueprint_use(clerk, node)),
         images: form.get("images").map_or(Some(true), |node| charts::truth(clerk, node))?,
