@@ -41,7 +41,12 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let running = running.map_err(|fault| FlowError::source(format!("cluster of {}", reached.context), fault))?;
     let found = audit(&running, &lock);
     match arguments.output {
-        Form::Json => output.json(&found),
+        Form::Json => {
+            output.json(&found);
+            if !found.is_covered() {
+                output.note(format!("error: {} does not cover what runs", arguments.lock.display()));
+            }
+        }
         Form::Table => tell(&found, running.len(), &arguments.lock.display().to_string(), output),
     }
     Ok(if found.is_covered() { DONE } else { DAMAGED })

@@ -70,7 +70,7 @@ impl Http {
 
     /// Waits before a question is asked again.
     pub(super) fn wait(&self, time: Duration) {
-        self.runtime.block_on(tokio::time::sleep(time));
+        self.runtime.block_on(async { tokio::time::sleep(time).await });
     }
 }
 

@@ -4,6 +4,7 @@
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
 mod audit;
+mod catalogues;
 mod context;
 mod deliver;
 mod error;

@@ -281,7 +281,7 @@ fn a_kubeconfig_that_cannot_be_used_says_why_and_never_what_it_holds() {
         ),
         ("token: hunter2", "auth-provider: {name: oidc}", "logs in through the program \"oidc\""),
         ("token: hunter2", "client-certificate-data: aHVudGVyMg==", "client-key is missing beside it"),
-        ("token: hunter2", "token: [hunter2", "kube/config:5:1: "),
+        ("token: hunter2", "token: [hunter2", "kube/config:4:33: "),
         (base, "a: b\n", "kube/config is no kubeconfig"),
         (base, "", "kube/config is no kubeconfig"),
     ] {

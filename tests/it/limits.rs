@@ -46,6 +46,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("REPOSITORY_CHARS", "tests/it/limits.rs", "references_and_patterns_end"),
     ("TAG_CHARS", "src/model/reference.rs", "a_tag_of_128_characters_is_the_longest"),
     ("PAPER_BYTES", "tests/it/limits.rs", "a_paper_is_read_up_to_the_limit"),
+    ("CATALOGUE_FILES", "src/checkout/archive.rs", "an_archive_ends_at_the_number_of_files"),
+    ("CATALOGUE_ARCHIVE_BYTES", "src/checkout/archive.rs", "paths_that_lead_elsewhere_and_broken_archives_are_refused"),
     ("KUBECONFIG_BYTES", "tests/it/cluster.rs", "a_kubeconfig_and_a_token_file_end_at_the_limit"),
     ("CLUSTER_PAGE_BYTES", "tests/it/cluster.rs", "a_page_is_read_up_to_the_limit"),
     ("NESTING", "src/document/yaml.rs", "nesting_ends_at_the_limit"),

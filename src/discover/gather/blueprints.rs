@@ -31,9 +31,11 @@ impl Discovering<'_> {
     /// Wants the Blueprints of the entry at `at`.
     pub(super) fn blueprints(&mut self, at: usize, source: &BlueprintSource, kits: &[NamedKit<'_>]) {
         let origin = format!("{}: blueprints[{at}]", self.place);
-        let named = match source.graph {
-            Some(graph) => format!("{origin} (graph: {})", graph.word()),
-            None => origin.clone(),
+        let graph = source.graph.map(|graph| format!("graph: {}", graph.word()));
+        let from = self.fetched.get(&at).map(|folder| format!("catalogue {}", folder.shown));
+        let named = match [graph, from].into_iter().flatten().collect::<Vec<_>>() {
+            said if said.is_empty() => origin.clone(),
+            said => format!("{origin} ({})", said.join(", ")),
         };
         let entry = Entry { source, origin: &named, kits };
         self.check_graph(&entry, &origin);
