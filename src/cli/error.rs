@@ -100,6 +100,7 @@ fn faults(error: &FlowError) -> &[ItemFault] {
 pub fn code(error: &FlowError) -> u8 {
     match error {
         FlowError::Paper(_) | FlowError::Discover(_) | FlowError::Usage(_) | FlowError::Plan(_) => USAGE,
+        FlowError::Charts(_) | FlowError::Undecided(_) => USAGE,
         FlowError::Trust(_) | FlowError::Seal(_) | FlowError::File { .. } => USAGE,
         FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),
         FlowError::Destination(item) => fault_code(&item.fault, DESTINATION),
@@ -160,6 +161,7 @@ pub fn findings_code(findings: &[Finding]) -> u8 {
 fn hints(error: &FlowError) -> Vec<String> {
     let mut hints: Vec<String> = match error {
         FlowError::Refused(refusals) => refusals.iter().map(|refusal| refusal.hint.clone()).collect(),
+        FlowError::Charts(charts) => charts.iter().map(|chart| chart.hint.clone()).collect(),
         FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
         FlowError::Unauthentic(_) => vec![
             "give the author's public key with --bundle-key, or accept this one bundle with --allow-unsigned-bundle"

@@ -12,6 +12,7 @@ mod judging;
 mod output;
 mod progress;
 mod receiving;
+mod rendering;
 mod wanting;
 
 mod audit;

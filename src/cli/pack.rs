@@ -6,9 +6,10 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::judging::{Judging, signing_key};
 use super::output::Output;
+use super::rendering::Rendering;
 use super::wanting::Wanting;
 use crate::bundle::Options;
-use crate::flow::{Context, PackRequest, Packed, Remembering, Update, look_up, pack, pack_stream};
+use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub struct Arguments {
     #[command(flatten)]
     judging: Judging,
     #[command(flatten)]
+    rendering: Rendering,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -45,7 +48,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let source = Remembering::new(&remote);
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let lookup = look_up(&wanted, None, Update::Nothing, &source, &context)?;
+    let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
+    let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, key: key.as_ref(), options };

@@ -6,8 +6,9 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::output::{Form, Output};
+use super::rendering::Rendering;
 use crate::document::lock::Lock;
-use crate::flow::{Context, FlowError, Update, Wanted, look_up, publish, read_paper};
+use crate::flow::{Context, FlowError, Pins, Remembering, Update, Wanted, look_up, publish, read_paper};
 use crate::model::running::RunningImages;
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub struct Arguments {
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
+    #[command(flatten)]
+    rendering: Rendering,
     #[command(flatten)]
     connecting: Connecting,
 }
@@ -66,8 +69,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let source = Remembering::new(&remote);
+    let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)? };
     let wanted = wanted(&arguments, environment)?;
-    let lookup = look_up(&wanted, earlier, update, &remote, &context)?;
+    let lookup = look_up(&wanted, pins, &source, &context);
+    if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
+        output.json(&serde_json::json!({ "undecided": seen }));
+    }
+    let lookup = lookup?;
     let lock = &lookup.resolved.lock;
     publish(&arguments.lock, &lock.to_bytes())?;
     output.findings(&lookup.findings);

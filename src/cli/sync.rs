@@ -7,8 +7,9 @@ use super::error::{CliError, DONE};
 use super::judging::Judging;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
+use super::rendering::Rendering;
 use super::wanting::Wanting;
-use crate::flow::{Context, Remembering, SyncRequest, Update, look_up, sync, take_guard};
+use crate::flow::{Context, Pins, Remembering, SyncRequest, look_up, sync, take_guard};
 use std::path::PathBuf;
 
 /// Mirror from registries to a registry, with no bundle between
@@ -22,6 +23,8 @@ pub struct Arguments {
     receiving: Receiving,
     #[command(flatten)]
     judging: Judging,
+    #[command(flatten)]
+    rendering: Rendering,
     #[command(flatten)]
     connecting: Connecting,
     /// File that keeps two runs of one job apart
@@ -43,7 +46,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let lookup = look_up(&wanted, None, Update::Nothing, &source, &context)?;
+    let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
+    let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let request = SyncRequest {
         lock: lookup.resolved.lock,

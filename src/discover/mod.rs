@@ -8,6 +8,7 @@ pub mod blueprint;
 pub mod chart;
 pub mod closure;
 mod decisions;
+pub mod declared;
 pub mod files;
 pub mod flux;
 mod gather;
@@ -21,6 +22,7 @@ pub mod parts;
 pub mod rules;
 pub mod select;
 pub mod sighting;
+pub mod unused;
 
 pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};

@@ -5,6 +5,7 @@
 //! dependencies before dependents, each once; payload of a bundle follows this order.
 
 use super::made::Made;
+use super::rendered::RenderedWith;
 use super::{Envelope, PaperError};
 use crate::model::{Digest, ImageRef, MediaType, Platform, Tag};
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,9 @@ pub struct LockedArtifact {
     /// Present where airlift makes the artifact itself, out of a file that it fetches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
+    /// Present where a chart was looked into: what its images depend on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<RenderedWith>,
     /// Where it goes, relative to the host and prefix that an import names.
     pub destination: Target,
     /// Why it is here: one or more paths, each from the mirror file down to the artifact.
@@ -131,6 +135,7 @@ mod tests {
             size: 1,
             subset: None,
             made: None,
+            rendered: None,
             destination: Target { repository: "a/b".into(), tag: Some("1".parse().unwrap()) },
             why: vec![vec!["mirror.yaml: images[0]".into()]],
             notes: vec![],

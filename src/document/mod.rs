@@ -13,6 +13,7 @@ pub mod mirror;
 pub mod pattern;
 pub mod policy;
 pub mod receipt;
+pub mod rendered;
 pub mod yaml;
 pub mod yaml_value;
 

@@ -131,6 +131,7 @@ mod tests {
             size: 1,
             subset: None,
             made: None,
+            rendered: None,
             destination: Target { repository: there.to_owned(), tag: source.tag.clone() },
             why: vec![],
             notes: vec![],

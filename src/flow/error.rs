@@ -1,10 +1,11 @@
 //! Why a verb ended without doing its work: one variant for each thing that its caller treats differently.
 
 use crate::bundle::{PlanError, ReadError, WriteError};
-use crate::discover::DiscoverError;
+use crate::discover::{DiscoverError, Seen};
 use crate::document::PaperError;
 use crate::model::{Digest, Fault, Finding};
 use crate::trust::{SealError, TrustError};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -34,6 +35,17 @@ impl fmt::Display for ItemFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.item, self.fault)
     }
+}
+
+/// A chart that cannot be read or does not render.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChartFault {
+    /// Chart, with the path that leads to it.
+    pub chart: String,
+    /// Reason, with the chart's own words.
+    pub why: String,
+    /// What the person who reads it can do.
+    pub hint: String,
 }
 
 /// Why a verb ended.
@@ -67,6 +79,12 @@ pub enum FlowError {
         /// Reason in words.
         why: String,
     },
+    /// Charts that cannot be read or do not render.
+    #[error("{}", charts(.0))]
+    Charts(Vec<ChartFault>),
+    /// What may be images waits for decisions.
+    #[error("{}", undecided(.0))]
+    Undecided(Vec<Seen>),
     /// What was asked for cannot be meant.
     #[error("{0}")]
     Usage(String),
@@ -121,6 +139,39 @@ fn list(items: &[ItemFault]) -> String {
             format!("{} things could not be had:{}", many.len(), lines.concat())
         }
     }
+}
+
+fn charts(items: &[ChartFault]) -> String {
+    let lines: Vec<String> = items.iter().map(|item| format!("{}: {}", item.chart, item.why)).collect();
+    match &lines[..] {
+        [one] => one.clone(),
+        many => format!("{} charts do not say what they run:\n  {}", many.len(), many.join("\n  ")),
+    }
+}
+
+/// Lists what waits, each text once with its first place, and the lines that decide it.
+fn undecided(seen: &[Seen]) -> String {
+    let mut groups: BTreeMap<(&str, Option<&str>), Vec<&Seen>> = BTreeMap::new();
+    for one in seen {
+        groups.entry((&one.sighting.text, one.chart.as_deref())).or_default().push(one);
+    }
+    let (mut lines, mut block) = (String::new(), String::new());
+    for ((text, chart), group) in &groups {
+        let Some(first) = group.first() else { continue };
+        let more = if group.len() > 1 { format!(" and {} more places", group.len() - 1) } else { String::new() };
+        lines.push_str(&format!("\n  {text:?}: {}\n      {}{more}", first.sighting.remark, first.sighting.spot));
+        let chart = chart.map(|name| format!(", chart: {name}")).unwrap_or_default();
+        match first.sighting.reference {
+            Some(_) => block.push_str(&format!("\n  - {{ accept: {text:?}{chart} }}")),
+            None => block.push_str(&format!("\n  - {{ reject: {text:?}{chart}, reason: \"…\" }}")),
+        }
+    }
+    let count = groups.len();
+    let noun = if count == 1 { "text may be an image and waits" } else { "texts may be images and wait" };
+    format!(
+        "{count} {noun} for a decision in the mirror file:{lines}\naccept what runs, and make the others: {{ reject: \
+         \"…\", reason: \"…\" }}\ndecisions:{block}"
+    )
 }
 
 fn refusals(items: &[Refusal]) -> String {

@@ -5,6 +5,7 @@
 
 mod audit;
 mod catalogues;
+mod charts;
 mod context;
 mod deliver;
 mod error;
@@ -30,6 +31,7 @@ mod verify;
 mod wanted;
 
 pub use audit::{Audit, AuditedImage, DifferingImage, audit};
+pub use charts::{ChartReading, RendererChoice};
 pub use context::Context;
 pub use error::{FlowError, ItemFault, Refusal};
 pub use guard::{Guard, take as take_guard};
@@ -46,4 +48,4 @@ pub use running::{WantedByCluster, wanted_by};
 pub use shipment::{NeededBlob, Shipment};
 pub use sync::{Request as SyncRequest, sync};
 pub use verify::{Request as VerifyRequest, Verified, verify};
-pub use wanted::{Lookup, Wanted, look_up, read_paper};
+pub use wanted::{Lookup, Pins, Wanted, look_up, read_paper};

@@ -5,7 +5,7 @@ use super::error::{FlowError, ItemFault};
 use super::making::make;
 use super::pool;
 use super::subset;
-use crate::discover::{ChartPlace, Found, PlatformRule, TagSelection, Want, is_moving};
+use crate::discover::{Found, PlatformRule, TagSelection, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
 use crate::document::made::{Made, MadeWish};
 use crate::model::event::Stage;
@@ -14,9 +14,10 @@ use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, ImageDocument, I
 use std::collections::BTreeMap;
 
 /// Which pins of an existing lock move.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Update {
     /// None: the lock is only completed.
+    #[default]
     Nothing,
     /// Those whose source has one of these texts in it.
     Named(Vec<String>),
@@ -34,6 +35,8 @@ pub struct Wishes<'a> {
     pub earlier: Option<Lock>,
     /// What of it moves.
     pub update: Update,
+    /// Pins that were made in this run, and that stay.
+    pub pinned: Vec<LockedArtifact>,
 }
 
 /// A lock with what was noticed on the way.
@@ -60,7 +63,7 @@ struct Wish {
 pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -> Result<Resolved, FlowError> {
     let single = merge(choose_tags(&wishes.found, source, context)?)?;
     context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
-    let earlier = Earlier::new(wishes.earlier, wishes.update);
+    let earlier = Earlier::new(wishes.earlier, wishes.update, wishes.pinned);
     let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
     let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
     for result in results {
@@ -85,11 +88,7 @@ fn choose_tags(found: &[Found], source: &dyn Source, context: &Context<'_>) -> R
         .iter()
         .filter_map(|found| match &found.want {
             Want::Tags { repository, .. } => Some(repository),
-            Want::Chart(chart) => match &chart.place {
-                ChartPlace::Tags { repository, .. } => Some(repository),
-                _ => None,
-            },
-            Want::Reference(_) | Want::Made { .. } => None,
+            Want::Reference(_) | Want::Chart(_) | Want::Made { .. } => None,
         })
         .collect();
     repositories.sort();
@@ -111,10 +110,8 @@ fn choose_tags(found: &[Found], source: &dyn Source, context: &Context<'_>) -> R
     for found in found {
         match &found.want {
             Want::Reference(image) => wishes.push(wish(found, image.clone(), None)),
-            Want::Chart(chart) => match &chart.place {
-                ChartPlace::Artifact(image) => wishes.push(wish(found, image.clone(), None)),
-                place => return Err(FlowError::Usage(format!("{place} is not supported yet"))),
-            },
+            // Charts were chosen and looked into before: each is a reference by now.
+            Want::Chart(_) => {}
             Want::Made { source, made } => {
                 wishes.push(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) });
             }
@@ -188,16 +185,21 @@ fn merge(wishes: Vec<Wish>) -> Result<Vec<Wish>, FlowError> {
 struct Earlier {
     artifacts: BTreeMap<ImageRef, LockedArtifact>,
     update: Update,
+    pinned: BTreeMap<ImageRef, LockedArtifact>,
 }
 
 impl Earlier {
-    fn new(lock: Option<Lock>, update: Update) -> Self {
+    fn new(lock: Option<Lock>, update: Update, pinned: Vec<LockedArtifact>) -> Self {
+        let pinned = pinned.into_iter().map(|artifact| (artifact.source.clone(), artifact)).collect();
         let artifacts = lock.map(|lock| lock.artifacts).unwrap_or_default();
-        Self { artifacts: artifacts.into_iter().map(|a| (a.source.clone(), a)).collect(), update }
+        Self { artifacts: artifacts.into_iter().map(|a| (a.source.clone(), a)).collect(), update, pinned }
     }
 
     /// Returns the pin that stays, where one stays.
     fn kept(&self, wish: &Wish) -> Option<&LockedArtifact> {
+        if let Some(pinned) = self.pinned.get(&wish.source) {
+            return Some(pinned);
+        }
         let known = self.artifacts.get(&wish.source)?;
         let moves = match &self.update {
             Update::Nothing => false,
@@ -279,6 +281,7 @@ fn locked(
         size: descriptor.size,
         subset,
         made,
+        rendered: None,
         destination,
         why: wish.why.clone(),
         notes: notes(wish),

@@ -1,12 +1,15 @@
 //! From what a person named (references, a mirror file, a lock) to a lock.
 
+use super::catalogues::bring;
+use super::charts::{ChartReading, Pinning, look_into};
 use super::context::Context;
 use super::error::FlowError;
 use super::resolve::{Resolved, Update, Wishes, resolve};
 use super::running::wanted_by;
-use crate::discover::{Found, Mapping, PlatformRule, Want, discover};
+use crate::discover::{Found, Mapping, PlatformRule, Seen, Want, begin_with};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
+use crate::model::evidence::FindingClass;
 use crate::model::port::Source;
 use crate::model::running::RunningImage;
 use crate::model::{Finding, ImageRef, limits};
@@ -35,14 +38,19 @@ pub struct Lookup {
     pub findings: Vec<Finding>,
 }
 
+/// What a lock is made with, beside what is wanted.
+#[derive(Default)]
+pub struct Pins {
+    /// Lock of an earlier run.
+    pub earlier: Option<Lock>,
+    /// What of it moves.
+    pub update: Update,
+    /// How charts are looked into.
+    pub charts: ChartReading,
+}
+
 /// Makes or reads the lock of what is wanted.
-pub fn look_up(
-    wanted: &Wanted,
-    earlier: Option<Lock>,
-    update: Update,
-    source: &dyn Source,
-    context: &Context<'_>,
-) -> Result<Lookup, FlowError> {
+pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
     match wanted {
         Wanted::Lock(path) => {
             let lock = Lock::read(&read_paper(path)?, &path.display().to_string())?;
@@ -50,27 +58,52 @@ pub fn look_up(
         }
         Wanted::Running(running, cluster) => {
             let wanted = wanted_by(running, cluster)?;
-            let wishes = Wishes { found: wanted.found, destination: &same_name, earlier, update };
+            let (earlier, update) = (pins.earlier, pins.update);
+            let pinned = Vec::new();
+            let wishes = Wishes { found: wanted.found, destination: &same_name, earlier, update, pinned };
             Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: wanted.findings })
         }
         Wanted::References(images, platforms) => {
             let found = images.iter().map(|image| typed(image, platforms)).collect();
-            let wishes = Wishes { found, destination: &same_name, earlier, update };
+            let (earlier, update) = (pins.earlier, pins.update);
+            let wishes = Wishes { found, destination: &same_name, earlier, update, pinned: Vec::new() };
             Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: Vec::new() })
         }
-        Wanted::Mirror(path) => {
-            let place = path.display().to_string();
-            let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
-            let base = path.parent().unwrap_or(Path::new("."));
-            let discovery = discover(&mirror, &place, base)?;
-            let mapping =
-                Mapping::new(&mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
-            let destination = |image: &ImageRef| mapping.destination(image);
-            let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
-            let wishes = Wishes { found, destination: &destination, earlier, update };
-            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: discovery.findings })
-        }
+        Wanted::Mirror(path) => mirrored(path, pins, source, context),
     }
+}
+
+fn mirrored(path: &Path, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+    let place = path.display().to_string();
+    let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
+    let base = path.parent().unwrap_or(Path::new("."));
+    let catalogues = bring(&mirror, base)?;
+    let mut discovering = begin_with(&mirror, &place, base, catalogues.fetched.clone())?;
+    discovering.check()?;
+    let mapping =
+        Mapping::new(&mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
+    let destination = |image: &ImageRef| mapping.destination(image);
+    let pinning = Pinning { destination: &destination, earlier: pins.earlier.as_ref(), update: &pins.update };
+    let charts = look_into(&mut discovering, &pinning, &pins.charts, source, context)?;
+    let mut discovery = discovering.finish()?;
+    let undecided = std::mem::take(&mut discovery.undecided);
+    match pins.charts.leave_undecided {
+        true => discovery.findings.extend(undecided.iter().map(left_out)),
+        false if !undecided.is_empty() => return Err(FlowError::Undecided(undecided)),
+        false => {}
+    }
+    let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
+    let (earlier, update) = (pins.earlier, pins.update);
+    let wishes = Wishes { found, destination: &destination, earlier, update, pinned: charts.pinned.clone() };
+    let mut resolved = resolve(wishes, source, context)?;
+    charts.record(&mut resolved.lock);
+    Ok(Lookup { resolved, findings: discovery.findings })
+}
+
+fn left_out(seen: &Seen) -> Finding {
+    let what = format!("{:?} may be an image and is left out: {}", seen.sighting.text, seen.sighting.remark);
+    let hint = "decide it in the mirror file: decisions";
+    Finding::warning(FindingClass::Config, seen.sighting.spot.to_string(), what).with_hint(hint)
 }
 
 /// Names the mirror file without its folder: a lock says the same wherever it was made.

@@ -75,6 +75,8 @@ pub const CHART_ENTRIES: usize = 20_000;
 pub const CHART_FILE_BYTES: u64 = 5 << 20;
 /// All files of one chart archive, in bytes, as Helm has it.
 pub const CHART_BYTES: u64 = 100 << 20;
+/// Archive of a chart, compressed, in bytes.
+pub const CHART_ARCHIVE_BYTES: u64 = 32 << 20;
 /// Folders within folders of a chart.
 pub const CHART_DEPTH: usize = 32;
 /// Charts within charts.

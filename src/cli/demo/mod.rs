@@ -11,7 +11,7 @@ use super::{human, judging};
 use crate::bundle::{Options, find_volumes};
 use crate::document::receipt::Outcome;
 use crate::flow::{
-    Authors, Context, FlowError, ImportRequest, Imported, Medium, Mode, PackRequest, Prefix, Remembering, Update,
+    Authors, Context, FlowError, ImportRequest, Imported, Medium, Mode, PackRequest, Pins, Prefix, Remembering,
     VerifyRequest, Wanted, import, look_up, pack, publish, verify,
 };
 use crate::model::Fault;
@@ -112,7 +112,7 @@ impl<'a> Demo<'a> {
     fn resolve(&self) -> Result<(), CliError> {
         let progress = self.output.progress();
         let wanted = Wanted::Mirror(self.folder.join("mirror.yaml"));
-        let lookup = look_up(&wanted, None, Update::Nothing, &self.remote, &self.context(&progress))?;
+        let lookup = look_up(&wanted, Pins::default(), &self.remote, &self.context(&progress))?;
         let lock = lookup.resolved.lock;
         publish(&self.folder.join("airlift.lock"), &lock.to_bytes())?;
         self.say(format!(

@@ -2,8 +2,9 @@
 
 use super::super::kube::KubeError;
 use super::super::sighting::{Certainty, Need, Sighting};
-use super::super::{Found, Problem, Want, note};
+use super::super::{DiscoverError, Found, Problem, Want, note};
 use super::{Cause, Discovering};
+use crate::discover::operators::Table;
 use crate::document::lock::Role;
 use crate::document::mirror::Answer;
 use crate::model::{Finding, ImageRef, Repository};
@@ -44,6 +45,17 @@ impl Discovering<'_> {
         &self.out.found
     }
 
+    /// Fails where something stands in the way already, so that nothing is asked of a network for it.
+    pub fn check(&mut self) -> Result<(), DiscoverError> {
+        let problems = std::mem::take(&mut self.problems);
+        if problems.is_empty() { Ok(()) } else { Err(DiscoverError { problems }) }
+    }
+
+    /// Returns the fields of custom objects that are known to name images.
+    pub const fn fields(&self) -> &Table {
+        &self.fields
+    }
+
     /// Adds what a person should know.
     pub fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.out.findings.extend(findings);
@@ -71,6 +83,20 @@ impl Discovering<'_> {
             }
         }
         self.out.found.split_off(before)
+    }
+
+    /// Puts what charts run and the charts themselves in the place of the wishes for them, by their places.
+    pub fn put_in_place(&mut self, mut charts: BTreeMap<usize, Vec<Found>>) {
+        let found = std::mem::take(&mut self.out.found);
+        let placed =
+            found.into_iter().enumerate().flat_map(|(at, found)| charts.remove(&at).unwrap_or_else(|| vec![found]));
+        self.out.found = placed.collect();
+    }
+
+    /// Returns whether somebody named images that a chart does not show.
+    pub fn is_completed(&self, chart: &str) -> bool {
+        let named = self.mirror.extra_images.iter().filter_map(|extra| extra.needed_by.as_deref());
+        named.into_iter().any(|by| by == chart || crate::discover::blueprint::canonical(by) == chart)
     }
 
     /// Returns what is said instead of an error, where a rule says that its text is none of ours.

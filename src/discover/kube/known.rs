@@ -9,7 +9,7 @@ use crate::model::evidence::FindingClass;
 use crate::model::fault::printable;
 
 /// Images that an operator chooses by itself for one of its objects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Choice {
     /// `Kind/name` of the object.
     pub object: String,

@@ -1,0 +1,237 @@
+//! From a chart to what it runs: rendered once for each set of values, looked through, and checked for what else the
+//! answer depends on.
+
+use super::known::Known;
+use crate::chart::{Chart, KubernetesVersion, RenderError, Rendered, Renderer, Request};
+use crate::discover::kube::{self, Choice, KubeError, Looking};
+use crate::discover::operators::Table;
+use crate::discover::sighting::{Certainty, Need, Sighting};
+use crate::discover::{ChartWant, ValueSet};
+use crate::document::rendered::{RenderedWith, ValuesDigest};
+use crate::model::evidence::{FindingClass, Severity};
+use crate::model::{Digest, Finding, ImageRef, json};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// Version of Kubernetes where none is named, and one to compare with where a chart asks for it.
+const KUBERNETES: [&str; 2] = ["1.36.0", "1.31.0"];
+
+/// What a chart runs and names.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Everything seen.
+    pub sightings: Vec<Sighting>,
+    /// Texts that must be images and are none.
+    pub errors: Vec<KubeError>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+    /// What operators choose for its objects by themselves.
+    pub choices: Vec<Choice>,
+    /// Whether it brings a controller whose images only its program knows.
+    pub incomplete: bool,
+}
+
+/// Renders a chart with everything that it is used with.
+pub struct Job<'a> {
+    /// The chart.
+    pub chart: &'a Chart,
+    /// How it is used.
+    pub want: &'a ChartWant,
+    /// Fields of custom objects that name images.
+    pub fields: &'a Table,
+    /// Who renders.
+    pub renderer: &'a (dyn Renderer + Sync),
+}
+
+/// What changes between two renders of one set of values.
+#[derive(Clone, Copy, Default)]
+struct Around<'a> {
+    kubernetes: Option<&'a str>,
+    further: &'a [String],
+    upgrade: bool,
+}
+
+impl Job<'_> {
+    /// Looks into the chart; fails with the reason in words.
+    pub fn look(&self) -> Result<Looked, String> {
+        let own = [ValueSet { name: String::new(), layers: Vec::new() }];
+        let sets = if self.want.sets.is_empty() { &own[..] } else { &self.want.sets[..] };
+        let (mut looked, mut templates) = (Looked::default(), BTreeSet::new());
+        let known = Known::of(self.chart);
+        let mut defines = false;
+        for set in sets {
+            let values: Vec<Value> = set.layers.iter().map(|layer| layer.values.clone()).collect();
+            let mut whole = self.scan(&values, Around::default())?;
+            if known.asks_for_upgrades {
+                whole.take(self.scan(&values, Around { upgrade: true, ..Around::default() })?);
+            }
+            let further = self.depends(&values, &whole, &known)?;
+            templates.extend(whole.templates);
+            defines |= whole.defines;
+            let named = |mut sighting: Sighting| {
+                if !set.name.is_empty() {
+                    sighting.spot.path.push_str(&format!(" (values {})", set.name));
+                }
+                sighting
+            };
+            let fresh = whole.sightings.into_iter().chain(further);
+            let fresh: Vec<Sighting> = fresh.filter(|seen| !looked.sightings.contains(seen)).map(named).collect();
+            looked.sightings.extend(fresh);
+            looked.errors.extend(whole.errors);
+            looked.findings.extend(whole.findings);
+            looked.choices.extend(whole.choices);
+        }
+        looked.findings.sort();
+        looked.findings.dedup();
+        looked.choices.sort();
+        looked.choices.dedup();
+        let by_controller = looked.sightings.iter().any(|seen| seen.need == Need::ByController && seen.is_wanted());
+        let runs = looked.sightings.iter().any(|seen| seen.need == Need::Runtime);
+        looked.incomplete = defines && runs && !by_controller;
+        let layers = sets.iter().flat_map(|set| &set.layers);
+        looked.sightings.extend(known.beyond(self.chart, layers, (&looked.sightings, &templates)));
+        Ok(looked)
+    }
+
+    /// Says what the chart was rendered with.
+    pub fn record(&self, fetched: Vec<String>) -> RenderedWith {
+        let digest = |set: &ValueSet| {
+            let layers: Vec<&Value> = set.layers.iter().map(|layer| &layer.values).collect();
+            ValuesDigest { name: set.name.clone(), digest: Digest::of(&json::canonical(&layers)) }
+        };
+        let mut values: Vec<ValuesDigest> = self.want.sets.iter().map(digest).collect();
+        if values.is_empty() {
+            values.push(digest(&ValueSet { name: String::new(), layers: Vec::new() }));
+        }
+        RenderedWith {
+            renderer: self.renderer.name(),
+            kubernetes: self.want.setting.kubernetes.clone(),
+            api_versions: self.want.setting.api_versions.clone(),
+            release: self.release().to_owned(),
+            namespace: self.want.namespace.clone(),
+            values,
+            fetched,
+        }
+    }
+
+    fn release(&self) -> &str {
+        self.want.release.as_deref().unwrap_or(&self.chart.metadata.name)
+    }
+
+    fn scan(&self, values: &[Value], around: Around<'_>) -> Result<Scanned, String> {
+        self.render(values, around).map(|rendered| scan(&rendered, self.fields)).map_err(|error| error.to_string())
+    }
+
+    fn render(&self, values: &[Value], around: Around<'_>) -> Result<Rendered, RenderError> {
+        let setting = &self.want.setting;
+        let text = around.kubernetes.or(setting.kubernetes.as_deref()).unwrap_or(KUBERNETES[0]);
+        let kubernetes: KubernetesVersion =
+            text.parse().map_err(|why| RenderError::Values { chart: self.chart.metadata.name.clone(), why })?;
+        let mut api_versions = setting.api_versions.clone();
+        api_versions.extend(around.further.iter().cloned());
+        let request = Request {
+            release: self.release(),
+            namespace: &self.want.namespace,
+            values,
+            kubernetes,
+            api_versions: &api_versions,
+            is_upgrade: around.upgrade,
+        };
+        self.renderer.render(self.chart, &request)
+    }
+
+    /// Renders for another cluster where the chart asks about it, and returns what only that one would run.
+    ///
+    /// Fails where the images depend on a version of Kubernetes that nobody named.
+    fn depends(&self, values: &[Value], whole: &Scanned, known: &Known) -> Result<Vec<Sighting>, String> {
+        let setting = &self.want.setting;
+        let asks = known.asks_for_kubernetes && setting.kubernetes.is_none();
+        let named = |api: &String| !setting.api_versions.contains(api);
+        let further: Vec<String> = known.api_versions.iter().filter(|api| named(api)).cloned().collect();
+        let other = |kubernetes: Option<&'static str>, further: &[String]| {
+            // A chart that is not for such a cluster gives nothing to compare with.
+            self.render(values, Around { kubernetes, further, upgrade: false })
+                .map(|rendered| scan(&rendered, self.fields))
+                .ok()
+        };
+        if asks && let Some(older) = other(Some(KUBERNETES[1]), &[]) {
+            refuse_difference(&whole.wanted(), &older.wanted())?;
+        }
+        if further.is_empty() {
+            return Ok(Vec::new());
+        }
+        let more = other(None, &further).unwrap_or_default();
+        let (wanted, apis) = (whole.wanted(), further.join(", "));
+        let certainty = if setting.api_versions.is_empty() { Certainty::Uncertain } else { Certainty::Out };
+        let only = more.sightings.into_iter().filter(Sighting::is_wanted);
+        let only = only.filter(|seen| seen.reference.as_ref().is_some_and(|reference| !wanted.contains(reference)));
+        let remark = format!("it runs only where the cluster has one of {apis}; say it in rendering.apiVersions");
+        Ok(only.map(|seen| Sighting { certainty, remark: remark.clone(), ..seen }).collect())
+    }
+}
+
+fn refuse_difference(newer: &BTreeSet<ImageRef>, older: &BTreeSet<ImageRef>) -> Result<(), String> {
+    let differing = |a: &BTreeSet<ImageRef>, b: &BTreeSet<ImageRef>| {
+        a.difference(b).map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    if newer == older {
+        return Ok(());
+    }
+    let [one, two] = KUBERNETES;
+    let none = |text: String| if text.is_empty() { "nothing more".to_owned() } else { text };
+    Err(format!(
+        "its images depend on the version of Kubernetes, and none is named: {one} runs {}, {two} runs {}; name it: \
+         rendering: {{ kubernetes: vX.Y.Z }}",
+        none(differing(newer, older)),
+        none(differing(older, newer))
+    ))
+}
+
+/// What a render says.
+#[derive(Debug, Default)]
+struct Scanned {
+    sightings: Vec<Sighting>,
+    errors: Vec<KubeError>,
+    findings: Vec<Finding>,
+    choices: Vec<Choice>,
+    templates: BTreeSet<String>,
+    defines: bool,
+}
+
+impl Scanned {
+    fn wanted(&self) -> BTreeSet<ImageRef> {
+        self.sightings.iter().filter(|seen| seen.is_wanted()).filter_map(|seen| seen.reference.clone()).collect()
+    }
+
+    /// Takes in what another render says and this one does not.
+    fn take(&mut self, other: Self) {
+        let fresh: Vec<Sighting> = other.sightings.into_iter().filter(|seen| !self.sightings.contains(seen)).collect();
+        self.sightings.extend(fresh);
+        self.findings.extend(other.findings);
+        self.choices.extend(other.choices);
+        self.templates.extend(other.templates);
+        self.defines |= other.defines;
+    }
+}
+
+fn scan(rendered: &Rendered, fields: &Table) -> Scanned {
+    let mut scanned = Scanned::default();
+    for file in &rendered.files {
+        scanned.templates.insert(file.template.clone());
+        let name = file.template.to_ascii_lowercase();
+        if name.ends_with(".md") || name.ends_with(".txt") {
+            let what = "this is a text for people; no image is taken from it";
+            let note = Finding::warning(FindingClass::Config, &file.template, what);
+            scanned.findings.push(Finding { severity: Severity::Note, ..note });
+            continue;
+        }
+        let looking = Looking { place: &file.template, rendered: true, ignored: &|_| None, fields };
+        let scan = kube::parse(&file.text, &looking);
+        scanned.sightings.extend(scan.sightings);
+        scanned.errors.extend(scan.errors);
+        scanned.findings.extend(scan.findings);
+        scanned.choices.extend(scan.choices);
+        scanned.defines |= scan.defines;
+    }
+    scanned
+}
