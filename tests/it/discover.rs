@@ -557,7 +557,7 @@ fn the_mirror_files_that_are_shipped_are_read() {
         airlift::discover::Mapping::new(&mirror).unwrap();
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
     let bytes = std::fs::read(root().join("manifests/mirror/releases.yaml")).unwrap();
     let mirror = MirrorManifest::read(&bytes, "x").unwrap();
     assert_eq!(

@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod bundle_damage;
 mod bundle_golden;
+mod catalogue;
 mod chart_render;
 mod cluster;
 mod commands;

@@ -4,7 +4,7 @@ use super::form::{self, Kustomization, Line, PatchSource, PatchWish};
 use super::merge::{deletes, is_native, merge};
 use super::target::Identity;
 use super::tree::{get_mut, map_at, set, text_at};
-use super::{BUILD_ELSEWHERE, Build, Built, KustomizeError, jsonpatch};
+use super::{BUILD_ELSEWHERE, Build, Built, KustomizeError, beside, jsonpatch};
 use crate::discover::files::{self, Named};
 use crate::document::yaml::{self, Node, Value};
 use crate::model::Finding;
@@ -131,10 +131,14 @@ impl Builder {
 
     /// Returns the file or folder that a line leads to; an address is refused.
     fn local(&mut self, line: &Line, file: &Named) -> Option<Named> {
-        let named = file.parent().join(line.text.strip_prefix("./").unwrap_or(&line.text));
-        if named.path.exists() {
-            return Some(named);
-        }
+        let named = match beside(&file.parent(), &line.text) {
+            Ok(named) if named.path.exists() => return Some(named),
+            Ok(named) => named,
+            Err(error) => {
+                self.out.errors.push(error.into());
+                return None;
+            }
+        };
         let place = format!("{}:{}", file.shown, line.line);
         self.out.errors.push(match is_remote(&line.text) {
             true => KustomizeError::Remote { place, text: line.text.clone() },

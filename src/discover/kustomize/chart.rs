@@ -1,6 +1,7 @@
 //! Charts that a kustomization inflates: `helmCharts`.
 
-use crate::discover::files::Named;
+use super::beside;
+use crate::discover::files::{FileError, Named};
 use crate::discover::{ChartPlace, ValueLayer};
 use crate::document::form::{Clerk, Form};
 use crate::document::yaml::{self, Node};
@@ -85,19 +86,23 @@ fn whence(clerk: &Clerk<'_>, form: &Form<'_>, local: &Named, name: &str) -> Opti
     }
 }
 
+/// Reads a file of values beside the kustomization `file`.
+fn values(file: &Named, path: &str) -> Result<ValueLayer, FileError> {
+    let named = beside(&file.parent(), path)?;
+    let node = yaml::document(&named.read_text()?, &named.shown)?;
+    Ok(ValueLayer { place: named.shown, values: to_json(&node) })
+}
+
 /// Reads the layers of values, lowest first.
 fn layers(clerk: &Clerk<'_>, form: &Form<'_>, file: &Named, place: &str) -> Option<Vec<ValueLayer>> {
     let mut files: Vec<String> = form.text("valuesFile").into_iter().collect();
     files.extend(clerk.texts(form.get("additionalValuesFiles")));
     let mut from_files = Vec::new();
     for path in files {
-        let values = file.parent().join(&path);
-        let read = values.read_text().map_err(|error| error.to_string());
-        let read = read.and_then(|text| yaml::document(&text, &values.shown).map_err(|e| e.to_string()));
-        match read {
-            Ok(node) => from_files.push(ValueLayer { place: values.shown, values: to_json(&node) }),
-            Err(why) => {
-                clerk.note(form.need("name")?, why);
+        match values(file, &path) {
+            Ok(layer) => from_files.push(layer),
+            Err(error) => {
+                clerk.note(form.need("name")?, error.to_string());
                 return None;
             }
         }

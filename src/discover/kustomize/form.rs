@@ -102,7 +102,7 @@ pub(super) fn read(file: &Named, errors: &mut Vec<KustomizeError>) -> Option<Kus
     }
 }
 
-fn parse(text: &str, file: &Named, errors: &mut Vec<KustomizeError>) -> Result<Kustomization, PaperError> {
+pub(super) fn parse(text: &str, file: &Named, errors: &mut Vec<KustomizeError>) -> Result<Kustomization, PaperError> {
     let node = yaml::document(text, &file.shown)?;
     let clerk = Clerk::new(&file.shown);
     if node.value == Value::Null {

@@ -1,7 +1,7 @@
 //! Generated ConfigMaps and Secrets: files and literals become their data.
 
 use super::tree::{map_at, remove, set, text_at};
-use super::{Built, KustomizeError};
+use super::{Built, KustomizeError, beside};
 use crate::discover::files::{FileError, Named};
 use crate::document::form::Clerk;
 use crate::document::yaml::Node;
@@ -119,10 +119,10 @@ impl Generator {
                 Some((key, path)) => (key, path),
                 None => (entry.rsplit('/').next().unwrap_or(entry), entry.as_str()),
             };
-            data.push((key.to_owned(), folder.join(path).read_text()?));
+            data.push((key.to_owned(), beside(folder, path)?.read_text()?));
         }
         for path in &self.envs {
-            let text = folder.join(path).read_text()?;
+            let text = beside(folder, path)?.read_text()?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             data.extend(lines.filter_map(pair));
         }

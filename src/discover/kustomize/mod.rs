@@ -8,6 +8,8 @@
 mod build;
 mod chart;
 mod form;
+#[doc(hidden)]
+pub mod fuzzing;
 mod generate;
 mod images;
 mod jsonpatch;
@@ -18,7 +20,7 @@ mod tree;
 pub use build::{build, is_kustomization, objects};
 pub use chart::HelmChart;
 
-use super::files::FileError;
+use super::files::{FileError, Named};
 use crate::document::PaperError;
 use crate::document::yaml::Node;
 use crate::model::Finding;
@@ -83,6 +85,18 @@ pub enum KustomizeError {
     /// Folders lead to each other in a circle.
     #[error("folders lead to each other in a circle: {}", .0.join(" → "))]
     Circle(Vec<String>),
+}
+
+/// Returns the file that a kustomization in `folder` names; a path from the root of the machine is none of its own.
+fn beside(folder: &Named, path: &str) -> Result<Named, FileError> {
+    let named = folder.join(path.strip_prefix("./").unwrap_or(path));
+    match path.starts_with('/') {
+        true => {
+            let cause = std::io::Error::other("a path that begins with / leads out of every folder");
+            Err(FileError::Read { place: path.to_owned(), cause })
+        }
+        false => Ok(named),
+    }
 }
 
 const BUILD_ELSEWHERE: &str = "name a file with the output of `kustomize build` under kubernetes instead";
