@@ -425,6 +425,9 @@ YAML
 
 resolve() { airlift resolve -f "$work/mirror.yaml" --lock "$work/airlift.lock" --plain-http --no-progress; }
 
+# shellcheck source=scripts/real/serve.sh
+source scripts/real/serve.sh
+
 # --- all together ------------------------------------------------------------------------------------------------
 
 for program in docker-registry skopeo zstd tar jq python3; do
@@ -477,6 +480,8 @@ run_case 'a second import sends nothing' a_second_import_sends_nothing cosign
 run_case 'a killed import goes on' a_killed_import_goes_on cosign helm crane
 run_case 'import reads a pipe' import_reads_a_pipe cosign helm crane
 run_case 'import fills an OCI layout' import_fills_a_layout cosign helm
+run_case 'the volumes are a registry' the_volumes_are_a_registry cosign helm crane oras curl
+run_case 'an unpacked bundle is a registry' an_unpacked_bundle_is_a_registry cosign helm crane
 run_case 'an unsigned bundle needs a word' an_unsigned_bundle_needs_a_word cosign crane
 run_case 'sync copies and then writes nothing' sync_copies_and_then_writes_nothing cosign helm crane
 run_case 'a rendered chart brings its images' a_rendered_chart_brings_its_images cosign helm

@@ -6,6 +6,7 @@ use crate::flow::{FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
+use crate::serve::ServeError;
 
 /// All was done.
 pub const DONE: u8 = 0;
@@ -85,6 +86,13 @@ impl From<FlowError> for CliError {
         }
         causes.dedup();
         Self { message: error.to_string(), causes, hints: hints(&error), code: code(&error) }
+    }
+}
+
+impl From<ServeError> for CliError {
+    fn from(error: ServeError) -> Self {
+        let causes = std::error::Error::source(&error).map(ToString::to_string).into_iter().collect();
+        Self { causes, ..Self::usage(error.to_string()) }
     }
 }
 

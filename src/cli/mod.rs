@@ -22,6 +22,7 @@ mod inspect;
 mod keygen;
 mod pack;
 mod resolve;
+mod serve;
 mod sync;
 mod verify;
 mod why;
@@ -79,6 +80,7 @@ enum Command {
     Verify(verify::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Demo(demo::Arguments),
 }
@@ -103,6 +105,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };

@@ -6,6 +6,7 @@
 use super::errors::Refusal;
 use super::folder::unguessable;
 use super::names::{Name, Target};
+use super::users::Users;
 use axum::http::header::{AUTHORIZATION, HOST, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, Method, StatusCode};
 use base64::Engine;
@@ -13,14 +14,14 @@ use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
 const SERVICE: &str = "airlift";
 
 /// How clients prove who they are.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub enum Auth {
     /// Not at all.
     #[default]
@@ -32,6 +33,8 @@ pub enum Auth {
         /// Password.
         password: String,
     },
+    /// By name and password in every request, of one of several users.
+    Users(Arc<Users>),
     /// By a token that name and password buy at `/token`.
     Bearer {
         /// Name.
@@ -48,6 +51,7 @@ impl fmt::Debug for Auth {
         match self {
             Self::None => f.write_str("None"),
             Self::Basic { user, .. } => write!(f, "Basic({user:?})"),
+            Self::Users(users) => write!(f, "Users({users:?})"),
             Self::Bearer { user, expires_in, .. } => write!(f, "Bearer({user:?}, {expires_in:?})"),
         }
     }
@@ -61,12 +65,14 @@ struct Grant {
 /// Lets requests in or refuses them.
 pub(super) struct Gate {
     auth: Auth,
+    /// How clients speak to it: `http` or `https`.
+    scheme: &'static str,
     grants: Mutex<HashMap<String, Grant>>,
 }
 
 impl Gate {
-    pub(super) fn new(auth: Auth) -> Self {
-        Self { auth, grants: Mutex::default() }
+    pub(super) fn new(auth: Auth, scheme: &'static str) -> Self {
+        Self { auth, scheme, grants: Mutex::default() }
     }
 
     /// Refuses a request whose credentials do not suffice for `target`, or for `from` in a mount.
@@ -83,6 +89,17 @@ impl Gate {
                 Some((name, word)) if same(&name, user) && same(&word, password) => Ok(()),
                 _ => Err(unauthorized("authentication required").header(WWW_AUTHENTICATE, "Basic realm=\"airlift\"")),
             },
+            Auth::Users(users) => {
+                // The hash is slow on purpose; other requests go on meanwhile.
+                let right = |(name, word): (String, String)| tokio::task::block_in_place(|| users.admit(&name, &word));
+                match basic(headers).map(right) {
+                    Some(true) => Ok(()),
+                    _ => {
+                        let refusal = unauthorized("authentication required");
+                        Err(refusal.header(WWW_AUTHENTICATE, "Basic realm=\"airlift\""))
+                    }
+                }
+            }
             Auth::Bearer { .. } if *target == Target::Token => Ok(()),
             Auth::Bearer { .. } => self.admit_token(headers, &needs(method, target, from)),
         }
@@ -93,7 +110,7 @@ impl Gate {
         let now = Instant::now();
         grants.retain(|_, grant| grant.until > now);
         let host = headers.get(HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
-        let mut challenge = format!("Bearer realm=\"http://{host}/token\",service=\"{SERVICE}\"");
+        let mut challenge = format!("Bearer realm=\"{}://{host}/token\",service=\"{SERVICE}\"", self.scheme);
         let scopes: Vec<String> = needed.iter().map(|(name, actions)| format!("repository:{name}:{actions}")).collect();
         if !scopes.is_empty() {
             challenge.push_str(&format!(",scope=\"{}\"", scopes.join(" ")));

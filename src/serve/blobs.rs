@@ -2,7 +2,7 @@
 
 use super::errors::Refusal;
 use super::names::Name;
-use super::outgoing::file_body;
+use super::outgoing::body_of;
 use super::route::{Asked, on_disk};
 use crate::model::Digest;
 use axum::body::Body;
@@ -11,7 +11,6 @@ use axum::http::header::{
 };
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use std::sync::Arc;
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -26,13 +25,10 @@ enum Wanted {
 
 /// Gives a blob, or its headers for `HEAD`.
 pub(super) async fn get(asked: Asked, name: Name, digest: Digest) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
+    let stock = asked.stock();
     let key = digest.clone();
-    let found = on_disk(move || match folder.blob(&name, &key)? {
-        Some(size) => folder.open_content(&key).map(|file| Some((file, size))),
-        None => Ok(None),
-    });
-    let Some((file, size)) = found.await? else { return Err(Refusal::blob_unknown(&digest)) };
+    let found = on_disk(move || stock.blob(&name, &key));
+    let Some(size) = found.await? else { return Err(Refusal::blob_unknown(&digest)) };
     if asked.header(IF_NONE_MATCH).is_some_and(|tag| tag.trim_matches('"') == digest.to_string()) {
         return Ok(with_digest(StatusCode::NOT_MODIFIED.into_response(), &digest));
     }
@@ -51,7 +47,10 @@ pub(super) async fn get(asked: Asked, name: Name, digest: Digest) -> Result<Resp
     };
     let body = match *asked.request.method() {
         Method::HEAD => Body::empty(),
-        _ => file_body(file, start, len)?,
+        _ => {
+            let (stock, key) = (asked.stock(), digest.clone());
+            body_of(on_disk(move || stock.open(&key, size, start)).await?, len)
+        }
     };
     let mut response = (status, body).into_response();
     let headers = response.headers_mut();
@@ -67,7 +66,7 @@ pub(super) async fn get(asked: Asked, name: Name, digest: Digest) -> Result<Resp
 
 /// Forgets a blob of one repository.
 pub(super) async fn delete(asked: Asked, name: Name, digest: Digest) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
+    let folder = asked.registry.stock.folder()?;
     let key = digest.clone();
     match on_disk(move || folder.delete_blob(&name, &key)).await? {
         true => Ok(StatusCode::ACCEPTED.into_response()),

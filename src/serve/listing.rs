@@ -8,16 +8,15 @@ use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LINK};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
 
 /// Gives the tags of a repository, sorted by bytes; `n` and `last` choose a page.
 pub(super) async fn tags(asked: Asked, name: Name) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
+    let stock = asked.stock();
     let at = name.clone();
-    let Some(tags) = on_disk(move || folder.tags(&at)).await? else {
+    let Some(tags) = on_disk(move || stock.tags(&at)).await? else {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "NAME_UNKNOWN", "repository name not known to registry")
             .detail(json!({ "name": name.as_str() })));
     };
@@ -29,8 +28,8 @@ pub(super) async fn tags(asked: Asked, name: Name) -> Result<Response, Refusal> 
 
 /// Gives the names of all repositories, sorted; `n` and `last` choose a page.
 pub(super) async fn catalog(asked: Asked) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
-    let names = on_disk(move || folder.repositories()).await?;
+    let stock = asked.stock();
+    let names = on_disk(move || stock.repositories()).await?;
     let page = Page::of(&asked, names.iter().map(ToString::to_string).collect())?;
     let link = page.link("/v2/_catalog", &[]);
     Ok(answer(&json!({ "repositories": page.entries }), "application/json", link))
@@ -41,9 +40,9 @@ pub(super) async fn referrers(asked: Asked, name: Name, subject: Digest) -> Resu
     if !asked.registry.referrers_api {
         return Err(Refusal::new(StatusCode::NOT_FOUND, "UNSUPPORTED", "the referrers API is not supported here"));
     }
-    let folder = Arc::clone(&asked.registry.folder);
+    let stock = asked.stock();
     let (at, about) = (name.clone(), subject.clone());
-    let found = on_disk(move || folder.referrers(&at, &about)).await?;
+    let found = on_disk(move || stock.referrers(&at, &about)).await?;
     let wanted = asked.value("artifactType").filter(|wanted| !wanted.is_empty());
     let fits = |d: &Descriptor| wanted.is_none_or(|w| d.artifact_type.as_ref().is_some_and(|t| t.as_str() == w));
     let found: Vec<Descriptor> = found.into_iter().filter(fits).collect();

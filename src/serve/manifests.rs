@@ -20,12 +20,12 @@ const TAG: HeaderName = HeaderName::from_static("oci-tag");
 
 /// Gives a document, or its headers for `HEAD`.
 pub(super) async fn get(asked: Asked, name: Name, reference: Reference) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
+    let stock = asked.stock();
     let head = *asked.request.method() == Method::HEAD;
     let key = reference.clone();
-    let found = on_disk(move || match folder.document(&name, &key)? {
+    let found = on_disk(move || match stock.document(&name, &key)? {
         Some(descriptor) if head => Ok(Some((descriptor, Vec::new()))),
-        Some(descriptor) => folder.document_bytes(&descriptor).map(|bytes| Some((descriptor, bytes))),
+        Some(descriptor) => stock.document_bytes(&descriptor).map(|bytes| Some((descriptor, bytes))),
         None => Ok(None),
     });
     let Some((descriptor, bytes)) = found.await? else { return Err(Refusal::manifest_unknown(&reference)) };
@@ -46,7 +46,7 @@ pub(super) async fn put(asked: Asked, name: Name, reference: Reference) -> Resul
     let (registry, query) = (Arc::clone(&asked.registry), asked.query.len());
     let bytes = read_body(asked.request, registry.manifest_limit).await?;
     let document = Arc::new(read_document(bytes, announced, &reference)?);
-    let (folder, at, kept, moved) = (Arc::clone(&registry.folder), name.clone(), Arc::clone(&document), tags.clone());
+    let (folder, at, kept, moved) = (registry.stock.folder()?, name.clone(), Arc::clone(&document), tags.clone());
     let missing = on_disk(move || folder.keep_document(&at, &kept, &moved)).await?;
     if !missing.is_empty() {
         let details = missing.iter().map(|digest| json!({ "digest": digest.to_string() }));
@@ -82,7 +82,7 @@ fn tags_of(asked: &Asked, reference: &Reference) -> Result<Vec<Tag>, Refusal> {
 
 /// Forgets a tag, or a document with all its tags.
 pub(super) async fn delete(asked: Asked, name: Name, reference: Reference) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
+    let folder = asked.registry.stock.folder()?;
     let key = reference.clone();
     let done = on_disk(move || match &key {
         Reference::Tag(tag) => folder.delete_tag(&name, tag),

@@ -1,4 +1,4 @@
-//! Bodies on their way out: files in large pieces, counted, and spoiled where a fault asks for it.
+//! Bodies on their way out: content in large pieces, counted, and spoiled where a fault asks for it.
 
 use super::faults::Act;
 use super::line::Scissors;
@@ -8,8 +8,7 @@ use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{Stream, stream};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,33 +20,33 @@ use tokio::time::Sleep;
 /// One read from the disk. Two of them are in memory for a body: one that is sent and one that is read ahead.
 const READ_BYTES: u64 = 512 << 10;
 
-type Piece = io::Result<(File, Vec<u8>)>;
+type Reading = Box<dyn Read + Send>;
+type Piece = io::Result<(Reading, Vec<u8>)>;
 
-/// Returns a body of `len` bytes of `file` from `start` on. No thread waits while a slow client reads.
-pub(super) fn file_body(mut file: File, start: u64, len: u64) -> io::Result<Body> {
-    if start > 0 {
-        file.seek(SeekFrom::Start(start))?;
-    }
-    let first = (len > 0).then(|| read_ahead(file, len));
+/// Returns a body of the next `len` bytes of `content`. No thread waits while a slow client reads.
+///
+/// Content that fails on its way ends the body short of its length, so that no client takes it for whole.
+pub(super) fn body_of(content: Reading, len: u64) -> Body {
+    let first = (len > 0).then(|| read_ahead(content, len));
     let pieces = stream::unfold((first, len), |(next, left)| async move {
-        let (file, bytes) = match next?.await {
+        let (content, bytes) = match next?.await {
             Ok(Ok(piece)) => piece,
             Ok(Err(e)) => return Some((Err(e), (None, 0))),
             Err(e) => return Some((Err(io::Error::other(e)), (None, 0))),
         };
         let left = left - bytes.len() as u64;
-        let next = (left > 0).then(|| read_ahead(file, left));
+        let next = (left > 0).then(|| read_ahead(content, left));
         Some((Ok(Bytes::from(bytes)), (next, left)))
     });
-    Ok(Body::from_stream(pieces))
+    Body::from_stream(pieces)
 }
 
-fn read_ahead(mut file: File, left: u64) -> JoinHandle<Piece> {
+fn read_ahead(mut content: Reading, left: u64) -> JoinHandle<Piece> {
     spawn_blocking(move || {
         let want = left.min(READ_BYTES) as usize;
         let mut bytes = vec![0; want];
-        file.read_exact(&mut bytes)?;
-        Ok((file, bytes))
+        content.read_exact(&mut bytes)?;
+        Ok((content, bytes))
     })
 }
 

@@ -3,6 +3,7 @@
 use super::errors::Refusal;
 use super::names::{Name, PathError, Target, parse};
 use super::server::Registry;
+use super::stock::Stock;
 use super::{blobs, listing, manifests, uploads};
 use axum::extract::{Query, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
@@ -38,6 +39,11 @@ impl Asked {
     /// Returns the first value of a key of the query.
     pub(crate) fn value(&self, key: &str) -> Option<&str> {
         self.query.iter().find(|(k, _)| k == key).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns what the registry has, under the names that the request means.
+    pub(super) fn stock(&self) -> Stock {
+        self.registry.stock.under(self.value("ns"))
     }
 
     /// Returns a header, where it is text.

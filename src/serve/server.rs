@@ -9,6 +9,9 @@ use super::faults::{Faults, Script};
 use super::folder::Folder;
 use super::line::{Lines, Scissors};
 use super::route::answer;
+use super::shelf::Shelf;
+use super::stock::Stock;
+use super::tls::Identity;
 use super::uploads::Uploads;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -24,13 +27,24 @@ use tokio::sync::oneshot;
 /// Time that work on the disk gets to end when the server stops.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
+/// What a registry has.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A folder that it keeps. Made where it does not exist.
+    Folder(PathBuf),
+    /// Somebody else's bytes, which can only be read.
+    Shelf(Arc<Shelf>),
+}
+
 /// What a registry is to be like.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Folder that it keeps. Made where it does not exist.
-    pub root: PathBuf,
+    /// What it has.
+    pub content: Content,
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Its certificate; without one it speaks plain HTTP.
+    pub tls: Option<Identity>,
     /// Whom it lets in.
     pub auth: Auth,
     /// Whether everything that would change it is refused.
@@ -47,14 +61,20 @@ impl Options {
     /// A registry in `root` on a free port of the loopback: open to all, writable, with every part of the protocol.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
-            root: root.into(),
+            content: Content::Folder(root.into()),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            tls: None,
             auth: Auth::None,
             read_only: false,
             faults: Faults::none(),
             manifest_limit: 4 << 20,
             referrers_api: true,
         }
+    }
+
+    /// A registry over `shelf` on a free port of the loopback: open to all, read only.
+    pub fn show(shelf: Shelf) -> Self {
+        Self { content: Content::Shelf(Arc::new(shelf)), read_only: true, ..Self::new("") }
     }
 }
 
@@ -87,7 +107,7 @@ pub enum ServeError {
 
 /// What the handlers share.
 pub(crate) struct Registry {
-    pub(crate) folder: Arc<Folder>,
+    pub(crate) stock: Stock,
     pub(crate) uploads: Uploads,
     pub(super) gate: Gate,
     pub(super) manifest_limit: u64,
@@ -112,16 +132,21 @@ impl EmbeddedRegistry {
         options: Options,
         wrap: impl FnOnce(Router, &Arc<Registry>) -> Router,
     ) -> Result<Running, ServeError> {
-        let folder = Folder::open(&options.root);
-        let folder = folder.map_err(|source| ServeError::Folder { root: options.root.clone(), source })?;
+        let stock = match options.content {
+            Content::Shelf(shelf) => Stock::Shelf(shelf, None),
+            Content::Folder(root) => match Folder::open(&root) {
+                Ok(folder) => Stock::Folder(Arc::new(folder)),
+                Err(source) => return Err(ServeError::Folder { root, source }),
+            },
+        };
         let refused = |source| ServeError::Listen { address: options.listen, source };
         let listener = TcpListener::bind(options.listen).map_err(refused)?;
         listener.set_nonblocking(true).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let registry = Arc::new(Registry {
-            folder: Arc::new(folder),
+            stock,
             uploads: Uploads::default(),
-            gate: Gate::new(options.auth),
+            gate: Gate::new(options.auth, if options.tls.is_some() { "https" } else { "http" }),
             manifest_limit: options.manifest_limit,
             referrers_api: options.referrers_api,
             page: AtomicUsize::new(usize::MAX),
@@ -131,13 +156,18 @@ impl EmbeddedRegistry {
         let inner = Router::new().fallback(answer).with_state(Arc::clone(&registry));
         let router = wrap(inner, &registry).layer(from_fn_with_state(Arc::clone(&around), observe));
         let (stop, stopped) = oneshot::channel();
-        let thread = run(listener, router, stopped).map_err(|source| ServeError::Threads { source })?;
+        let thread = run(listener, options.tls, router, stopped).map_err(|source| ServeError::Threads { source })?;
         Ok(Running { address, registry, around, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 /// Serves on a thread of its own until `stopped` is told, or its other end is dropped.
-fn run(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) -> io::Result<JoinHandle<()>> {
+fn run(
+    listener: TcpListener,
+    tls: Option<Identity>,
+    router: Router,
+    stopped: oneshot::Receiver<()>,
+) -> io::Result<JoinHandle<()>> {
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(2, 8));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(workers)
@@ -146,7 +176,7 @@ fn run(listener: TcpListener, router: Router, stopped: oneshot::Receiver<()>) ->
         .build()?;
     let listener = {
         let _inside = runtime.enter();
-        Lines(tokio::net::TcpListener::from_std(listener)?)
+        Lines::new(tokio::net::TcpListener::from_std(listener)?, tls)
     };
     std::thread::Builder::new().name("registry".to_owned()).spawn(move || {
         let service = router.into_make_service_with_connect_info::<Scissors>();

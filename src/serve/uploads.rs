@@ -92,7 +92,7 @@ pub(super) async fn begin(asked: Asked, name: Name) -> Result<Response, Refusal>
     if let Some(mount) = asked.value("mount") {
         let digest = read_digest(mount)?;
         let from = asked.value("from").map(|text| Name::parse(text).ok_or_else(|| name_invalid(text))).transpose()?;
-        let (folder, to, key) = (Arc::clone(&asked.registry.folder), name.clone(), digest.clone());
+        let (folder, to, key) = (asked.registry.stock.folder()?, name.clone(), digest.clone());
         if on_disk(move || folder.mount(from.as_ref(), &to, &key)).await? {
             drain(asked.request).await;
             return Ok(created(&name, &digest));
@@ -106,7 +106,7 @@ pub(super) async fn begin(asked: Asked, name: Name) -> Result<Response, Refusal>
         Some("sha512") => Algorithm::Sha512,
         Some(other) => return Err(Refusal::digest_invalid(format!("unsupported digest algorithm {other:?}"))),
     };
-    let folder = Arc::clone(&asked.registry.folder);
+    let folder = asked.registry.stock.folder()?;
     let part = on_disk(move || folder.begin()).await?;
     let id = asked.registry.uploads.begin(name.clone(), algorithm, part);
     Ok(progressed(StatusCode::ACCEPTED, &name, &id, 0))
@@ -114,13 +114,13 @@ pub(super) async fn begin(asked: Asked, name: Name) -> Result<Response, Refusal>
 
 /// Takes a blob that came with the first request.
 async fn whole(asked: Asked, name: Name, digest: Digest) -> Result<Response, Refusal> {
-    let folder = Arc::clone(&asked.registry.folder);
+    let folder = asked.registry.stock.folder()?;
     let part = on_disk(move || folder.begin()).await?;
     let progress = Arc::new(tokio::sync::Mutex::new(Some(part)));
     let guard = Arc::clone(&progress).lock_owned().await;
     let mut guard = receive(guard, asked.request, digest.algorithm()).await?;
     let part = guard.take().ok_or_else(|| Refusal::upload_unknown(""))?;
-    keep(&asked.registry.folder, &name, part, &digest).await
+    keep(&asked.registry.stock.folder()?, &name, part, &digest).await
 }
 
 /// `GET`: says how far an upload has come.
@@ -155,7 +155,7 @@ pub(super) async fn finish(asked: Asked, name: Name, id: String) -> Result<Respo
     let mut guard = receive(claim.guard, asked.request, algorithm).await?;
     let part = guard.take().ok_or_else(|| Refusal::upload_unknown(&id))?;
     asked.registry.uploads.end(&name, &id);
-    keep(&asked.registry.folder, &name, part, &digest).await
+    keep(&asked.registry.stock.folder()?, &name, part, &digest).await
 }
 
 /// Refuses a request whose body nobody wants.

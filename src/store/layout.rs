@@ -81,6 +81,28 @@ impl LayoutFolder {
         Ok(Self { root: root.to_owned(), index: Mutex::new(manifests), _guard: guard })
     }
 
+    /// Opens a finished layout for reading only: nothing is written, swept or made, so the medium may be read-only.
+    ///
+    /// Several may read at once; a run that fills the folder meanwhile is kept out, and keeps readers out.
+    pub fn open_for_reading(root: &Path) -> Result<Self, OpenError> {
+        let disk = |error| OpenError::Disk(root.to_owned(), error);
+        let guard = File::open(root).map_err(disk)?;
+        rustix::fs::flock(&guard, rustix::fs::FlockOperation::NonBlockingLockShared).map_err(|error| {
+            if error == rustix::io::Errno::WOULDBLOCK { OpenError::Busy(root.to_owned()) } else { disk(error.into()) }
+        })?;
+        if !root.join("oci-layout").exists() {
+            return Err(OpenError::Foreign(root.to_owned(), "oci-layout is missing".to_owned()));
+        }
+        check_version(root)?;
+        Ok(Self { root: root.to_owned(), index: Mutex::new(read_index(root)?), _guard: guard })
+    }
+
+    /// Returns the entries of `index.json` with the name that each has there.
+    pub fn entries(&self) -> Vec<(Option<String>, Descriptor)> {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index.iter().map(|entry| (entry.annotations.get(REF_NAME).cloned(), entry.bare())).collect()
+    }
+
     fn blob_path(&self, digest: &Digest) -> PathBuf {
         self.blobs(digest).join(digest.hex())
     }

@@ -21,5 +21,6 @@ mod limits;
 mod made;
 mod registry_client;
 mod registry_server;
+mod serve_bundle;
 mod stage;
 mod trust;

@@ -239,7 +239,7 @@ impl Harbor {
             Reference::Digest(_) => None,
         };
         let tags: Vec<Tag> = tag.into_iter().cloned().collect();
-        let missing = self.engine.folder.keep_document(name, &document, &tags).unwrap();
+        let missing = self.engine.stock.folder().unwrap().keep_document(name, &document, &tags).unwrap();
         if !missing.is_empty() {
             return Err(Box::new(answers::blobs_unknown(missing.iter().map(ToString::to_string))));
         }
@@ -284,10 +284,10 @@ impl Harbor {
     pub(super) fn collect_garbage(&self, untagged: bool) -> Vec<Digest> {
         let mut state = lock(&self.state);
         let blobs = state.collect(untagged);
-        for name in self.engine.folder.repositories().unwrap() {
+        for name in self.engine.stock.folder().unwrap().repositories().unwrap() {
             for digest in &blobs {
-                self.engine.folder.delete_document(&name, digest).unwrap();
-                self.engine.folder.delete_blob(&name, digest).unwrap();
+                self.engine.stock.folder().unwrap().delete_document(&name, digest).unwrap();
+                self.engine.stock.folder().unwrap().delete_blob(&name, digest).unwrap();
             }
         }
         blobs

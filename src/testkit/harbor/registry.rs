@@ -233,7 +233,7 @@ async fn blob(visit: Visit, digest: Digest) -> Response {
     let path = format!("/v2/{}/blobs/{digest}", visit.name);
     if visit.harbor.options.redirect {
         let target = format!("http://{}/storage/{}/blobs/{digest}?signature=0", host(&visit.parts.headers), visit.name);
-        let there = visit.harbor.engine.folder.blob(&visit.name, &digest).unwrap().is_some();
+        let there = visit.harbor.engine.stock.folder().unwrap().blob(&visit.name, &digest).unwrap().is_some();
         if there {
             let mut response = answers::empty(307);
             answers::set(&mut response, LOCATION, &target);
@@ -296,8 +296,9 @@ async fn begin(visit: Visit) -> Response {
         Err(refusal) => return visit.refuse(*refusal).await,
     };
     let source = visit.value("from").and_then(|from| Name::parse(&from));
-    let linked =
-        source.and_then(|from| visit.harbor.engine.folder.blob(&from, &digest).unwrap().map(|size| (from, size)));
+    let linked = source.and_then(|from| {
+        visit.harbor.engine.stock.folder().unwrap().blob(&from, &digest).unwrap().map(|size| (from, size))
+    });
     // What was taken is not given back, mounted or not: Harbor forgets it, too.
     reservation.keep();
     let Some((from, size)) = linked else { return begin_upload(visit).await };
