@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 5 | `cli` | commands, output for people and programs, exit numbers |
 //! | 4 | [`flow`] | the verbs, as functions over ports: plan, then run |
-//! | 3 | [`store`] [`registry`] [`serve`] [`trust`] [`discover`] [`chart`] [`bundle`] [`cluster`] [`checkout`] | adapters and formats; each knows the floors below and none of its neighbours |
+//! | 3 | [`store`] [`registry`] [`serve`] [`trust`] [`discover`] [`chart`] [`bundle`] [`emit`] [`cluster`] [`checkout`] | adapters and formats; each knows the floors below and none of its neighbours |
 //! | 2 | [`document`] | the papers: mirror file, policy, lock, receipt |
 //! | 1 | [`model`] | values and ports; no input or output |
 //!
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod cluster;
 pub mod discover;
 pub mod document;
+pub mod emit;
 pub mod flow;
 pub mod model;
 pub mod registry;

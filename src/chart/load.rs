@@ -96,6 +96,12 @@ impl Chart {
         Self::from_files(folder::read(folder, &mut room)?, &place, Inside { depth: 0, room: &mut room })
     }
 
+    /// Takes a chart's files as they are, for the fuzz targets.
+    pub(super) fn of_files(files: Files) -> Result<Self, ChartError> {
+        let mut room = Room::default();
+        Self::from_files(files, "memory", Inside { depth: 0, room: &mut room })
+    }
+
     fn from_files(mut files: Files, place: &str, inside: Inside<'_>) -> Result<Self, ChartError> {
         if inside.depth > limits::CHART_NESTING {
             return Err(ChartError::TooDeep { place: place.to_owned() });
@@ -109,7 +115,7 @@ impl Chart {
         let mut dependencies = Vec::new();
         for (name, content) in below {
             let inside = Inside { depth: inside.depth + 1, room: &mut *inside.room };
-            dependencies.extend(subchart(&name, content, &format!("{place}/charts/{name}"), inside)?);
+            dependencies.push(subchart(&name, content, &format!("{place}/charts/{name}"), inside)?);
         }
         Ok(Self { metadata, dependencies, place: place.to_owned(), values, files: Arc::new(files) })
     }
@@ -213,21 +219,17 @@ struct Inside<'r> {
     room: &'r mut Room,
 }
 
-fn subchart(name: &str, content: Files, place: &str, inside: Inside<'_>) -> Result<Option<Chart>, ChartError> {
+fn subchart(name: &str, content: Files, place: &str, inside: Inside<'_>) -> Result<Chart, ChartError> {
     if name.ends_with(".tgz") {
         let Some(archive) = content.get(name) else {
             return Err(archive::refused(place, name, "is a folder, and named like an archive"));
         };
         let files = archive::read(archive.as_slice(), place, inside.room)?;
-        return Chart::from_files(files, place, inside).map(Some);
+        return Chart::from_files(files, place, inside);
     }
     let below = |(path, content): (String, Vec<u8>)| Some((path.split_once('/')?.1.to_owned(), content));
     let files: Files = content.into_iter().filter_map(below).collect();
-    // A stray file such as charts/README.md is no chart.
-    if files.is_empty() {
-        return Ok(None);
-    }
-    Chart::from_files(files, place, inside).map(Some)
+    Chart::from_files(files, place, inside)
 }
 
 fn read_metadata(files: &Files, place: &str) -> Result<Metadata, ChartError> {

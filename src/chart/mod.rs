@@ -15,6 +15,7 @@
 //! | `render` | what is asked for and what comes out |
 //! | `program` | the `helm` program |
 //! | `own` `template` `functions` | the own renderer: scope of a chart, the template language, its functions |
+//! | `fuzzing` | a hidden door to the own renderer, for its fuzz target |
 //!
 //! This room knows `document` and `model` only. It opens no socket and reads no clock, no environment and no home
 //! folder. A chart is untrusted: what it can cost in time and memory is bounded.
@@ -24,6 +25,8 @@ mod coalesce;
 mod enabled;
 mod folder;
 mod functions;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ignore;
 mod load;
 mod metadata;

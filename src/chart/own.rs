@@ -17,7 +17,7 @@ const NOW: i64 = 1_704_067_200;
 /// Version of Helm that charts are told; some ask for at least 3.x.
 const HELM: &str = "v3.22.0";
 /// Stack of the thread that renders; templates within templates use it up to their limit.
-const STACK: usize = 512 << 20;
+const STACK: usize = 128 << 20;
 
 /// Versions of interfaces that Helm takes for known, whatever version of Kubernetes is asked for.
 const KNOWN: &str = "v1 admissionregistration.k8s.io/v1 admissionregistration.k8s.io/v1alpha1 \

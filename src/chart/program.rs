@@ -76,6 +76,10 @@ impl HelmProgram {
 impl Renderer for HelmProgram {
     fn render(&self, chart: &Chart, request: &Request<'_>) -> Result<Rendered, RenderError> {
         check(chart, request)?;
+        // helm refuses to render what only lends templates; it would give nothing.
+        if chart.is_library() {
+            return Ok(Rendered::default());
+        }
         let scratch = tempfile::tempdir()
             .map_err(|cause| RenderError::Local { what: "make a scratch folder for helm".to_owned(), cause })?;
         let mut command = self.command(chart, request, scratch.path())?;

@@ -73,9 +73,19 @@ fn resolve(node: &Node, place: &str) -> Result<Value, ValuesError> {
         }),
         yaml::Value::List(items) => items.iter().map(|item| resolve(item, place)).collect(),
         yaml::Value::Map(entries) => {
-            let read = |entry: &yaml::Entry| Ok((entry.key.clone(), resolve(&entry.value, place)?));
+            let read = |entry: &yaml::Entry| Ok((key_of(entry), resolve(&entry.value, place)?));
             Ok(Value::Object(entries.iter().map(read).collect::<Result<_, ValuesError>>()?))
         }
+    }
+}
+
+/// Returns a key as Helm has it: `on` without quotes is a truth value, and so the key is `true`.
+fn key_of(entry: &yaml::Entry) -> String {
+    match scalar(&entry.key).filter(|_| entry.plain) {
+        Some(Value::Bool(truth)) => truth.to_string(),
+        Some(Value::Number(number)) if number.is_f64() => number.as_f64().unwrap_or_default().to_string(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => entry.key.clone(),
     }
 }
 
@@ -204,6 +214,12 @@ mod tests {
     fn the_last_of_two_equal_keys_counts_and_anchors_are_followed() {
         let read = load_values("a: 1\nb: &x {c: 2}\na: 3\nd:\n  <<: *x\n  e: 4\n", "v.yaml").unwrap();
         assert_eq!(read, json!({"a": 3, "b": {"c": 2}, "d": {"c": 2, "e": 4}}));
+    }
+
+    #[test]
+    fn a_key_that_yaml_takes_for_something_else_is_what_helm_makes_of_it() {
+        let read = load_values("on: 1\n'off': 2\n010: 3\n1.50: 4\ny: {n: 5}\n", "v.yaml").unwrap();
+        assert_eq!(read, json!({"true": {"false": 5}, "off": 2, "8": 3, "1.5": 4}));
     }
 
     #[test]

@@ -28,8 +28,10 @@ pub const DESTINATION: u8 = 50;
 /// Error of a command: a message, its causes, what to do, and the exit number.
 #[derive(Debug)]
 pub struct CliError {
-    /// What happened.
+    /// What happened, as programs get it.
     pub message: String,
+    /// The same for people, with the lines of a file that a person wrote; empty where there are none.
+    pub picture: String,
     /// Causes, nearest first.
     pub causes: Vec<String>,
     /// What the reader can do.
@@ -41,7 +43,7 @@ pub struct CliError {
 impl CliError {
     /// States that the command line cannot be meant.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), hints: Vec::new(), code: USAGE }
+        Self { message: message.into(), picture: String::new(), causes: Vec::new(), hints: Vec::new(), code: USAGE }
     }
 
     /// States that a file that a person named cannot be read or written.
@@ -85,7 +87,8 @@ impl From<FlowError> for CliError {
             }
         }
         causes.dedup();
-        Self { message: error.to_string(), causes, hints: hints(&error), code: code(&error) }
+        let picture = format!("{error:#}");
+        Self { message: error.to_string(), picture, causes, hints: hints(&error), code: code(&error) }
     }
 }
 

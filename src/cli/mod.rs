@@ -9,6 +9,7 @@ mod environment;
 mod error;
 mod human;
 mod judging;
+mod listing;
 mod output;
 mod progress;
 mod receiving;
@@ -17,9 +18,12 @@ mod wanting;
 
 mod audit;
 mod demo;
+mod diff;
+mod generate;
 mod import;
 mod inspect;
 mod keygen;
+mod lock;
 mod pack;
 mod resolve;
 mod serve;
@@ -80,6 +84,9 @@ enum Command {
     Verify(verify::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
+    Lock(lock::Arguments),
+    Diff(diff::Arguments),
+    Generate(generate::Arguments),
     Serve(serve::Arguments),
     Keygen(keygen::Arguments),
     Demo(demo::Arguments),
@@ -105,6 +112,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
+        Command::Lock(arguments) => lock::run(arguments, &environment, &output),
+        Command::Diff(arguments) => diff::run(arguments, &environment, &output),
+        Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

@@ -92,7 +92,8 @@ impl Output {
             drop(writeln!(stderr, "{line}"));
             return error.code;
         }
-        drop(writeln!(stderr, "error: {}", error.message));
+        let shown = if error.picture.is_empty() { &error.message } else { &error.picture };
+        drop(writeln!(stderr, "error: {shown}"));
         for cause in &error.causes {
             drop(writeln!(stderr, "cause: {cause}"));
         }

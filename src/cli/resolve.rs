@@ -5,10 +5,14 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
+use super::listing;
+use super::lock::destinations;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use crate::document::lock::Lock;
-use crate::flow::{Context, FlowError, Pins, Remembering, Update, Wanted, look_up, publish, read_paper};
+use crate::flow::{
+    Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish, read_paper,
+};
 use crate::model::running::RunningImages;
 use std::path::PathBuf;
 
@@ -25,12 +29,22 @@ pub struct Arguments {
     /// Lock that is written
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
-    /// Move all pins, or only those whose source has this text in it; repeatable
+    /// Move all pins, or only those called so and what came in because of them: a part of a source, a pattern, a chart, a
+    /// Blueprint; repeatable
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     update: Vec<String>,
+    /// Note in the lock what refers to each artifact (signatures, attestations, SBOMs), for `airlift lock check`
+    #[arg(long)]
+    evidence: bool,
+    /// Write nothing; show where everything would go
+    #[arg(long)]
+    dry_run: bool,
     /// Form of the result
     #[arg(short, long, value_name = "FORM", default_value = "table")]
     output: Form,
+    /// Say what is wanted and why, and write nothing: of registries only charts are asked for
+    #[arg(long)]
+    list: bool,
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
@@ -71,15 +85,25 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let source = Remembering::new(&remote);
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)? };
+    if let (true, Some(file)) = (arguments.list, &arguments.file) {
+        return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
+    }
     let wanted = wanted(&arguments, environment)?;
     let lookup = look_up(&wanted, pins, &source, &context);
     if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
         output.json(&serde_json::json!({ "undecided": seen }));
     }
-    let lookup = lookup?;
+    let mut lookup = lookup?;
+    if arguments.evidence {
+        note_beside(&mut lookup.resolved.lock, &source, &context)?;
+    }
     let lock = &lookup.resolved.lock;
-    publish(&arguments.lock, &lock.to_bytes())?;
     output.findings(&lookup.findings);
+    if arguments.dry_run {
+        destinations::show(lock, "", arguments.output, output);
+        return Ok(DONE);
+    }
+    publish(&arguments.lock, &lock.to_bytes())?;
     match arguments.output {
         Form::Json => output.json(lock),
         Form::Table => {

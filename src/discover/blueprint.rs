@@ -161,7 +161,7 @@ fn read_file(file: &Named) -> Vec<(String, Reading)> {
                 for node in listed(&node).filter(|node| node.get("kind").and_then(Node::text) == Some("Blueprint")) {
                     let name = node.at(&["metadata", "name"]).and_then(Node::text).map(printable);
                     let name = name.map_or(fallback.clone(), |name| canonical(&name));
-                    found.push((name.clone(), blueprint(node, name, file)));
+                    found.push((name.clone(), blueprint(node, name, file, &text)));
                 }
             }
         }
@@ -176,8 +176,8 @@ fn listed(node: &Node) -> impl Iterator<Item = &Node> {
     items.unwrap_or(std::slice::from_ref(node)).iter()
 }
 
-fn blueprint(node: &Node, name: String, file: &Named) -> Reading {
-    let clerk = Clerk::new(&file.shown);
+fn blueprint(node: &Node, name: String, file: &Named, text: &str) -> Reading {
+    let clerk = Clerk::new(&file.shown).reading(text);
     check_opening(&clerk, node);
     let spec = node.get("spec");
     let field = |path: &[&str]| spec.and_then(|spec| spec.at(path));
@@ -352,7 +352,7 @@ fn chart_file(file: &Named, path: &str) -> Result<Named, BlueprintError> {
 fn read_chart(file: &Named) -> Result<BlueprintChart, BlueprintError> {
     let text = file.read_text()?;
     let node = yaml::document(&text, &file.shown)?;
-    let clerk = Clerk::new(&file.shown);
+    let clerk = Clerk::new(&file.shown).reading(&text);
     let name = node.get("name").and_then(|name| clerk.text(name));
     let version = node.get("version").and_then(|version| version_of(&clerk, version, "version"));
     let (name, version) = clerk.finish((name, version))?;

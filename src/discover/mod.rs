@@ -12,6 +12,7 @@ pub mod declared;
 pub mod files;
 pub mod flux;
 mod gather;
+pub mod helm_index;
 pub mod kube;
 pub mod kustomize;
 pub mod list;
@@ -22,18 +23,21 @@ pub mod parts;
 pub mod rules;
 pub mod select;
 pub mod sighting;
+pub mod tags;
 pub mod unused;
 
 pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
 pub use gather::{ChartOrigin, Discovering, Fetched, Seen, begin, begin_with, discover};
 pub use mapping::{Mapping, collisions, destination};
-pub use select::{TagSelection, is_moving};
+pub use select::Pattern;
+pub use tags::{TagSelection, is_moving};
 
 use crate::document::lock::Role;
 use crate::document::made::MadeWish;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Finding, ImageRef, Repository};
+use std::fmt;
 
 /// What the files say.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ pub struct Discovery {
     pub findings: Vec<Finding>,
     /// What may be an image, and is wanted only when a person says so: nothing may go on before they did.
     pub undecided: Vec<Seen>,
+    /// What was seen and is none, or runs only elsewhere.
+    pub ruled_out: Vec<Seen>,
 }
 
 /// Something that is wanted.
@@ -87,7 +93,6 @@ pub enum Want {
 
 /// Why files do not say what is wanted: everything that stands in the way.
 #[derive(Debug, thiserror::Error)]
-#[error("{}", told(.problems))]
 pub struct DiscoverError {
     /// At least one.
     pub problems: Vec<Problem>,
@@ -218,12 +223,15 @@ pub enum Problem {
     },
 }
 
-fn told(problems: &[Problem]) -> String {
-    match problems {
-        [one] => one.to_string(),
-        several => {
-            let lines: String = several.iter().map(|problem| format!("\n  {problem}")).collect();
-            format!("{} things stand in the way:{lines}", several.len())
+impl fmt::Display for DiscoverError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |problem: &Problem| if f.alternate() { format!("{problem:#}") } else { problem.to_string() };
+        match &self.problems[..] {
+            [problem] => f.write_str(&one(problem)),
+            several => {
+                let lines: String = several.iter().map(|p| format!("\n  {}", one(p).replace('\n', "\n  "))).collect();
+                write!(f, "{} things stand in the way:{lines}", several.len())
+            }
         }
     }
 }

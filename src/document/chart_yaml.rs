@@ -111,7 +111,7 @@ impl ChartYaml {
     /// Reads the text of a `Chart.yaml` that a person calls `place`.
     pub fn read(text: &str, place: &str) -> Result<Self, PaperError> {
         let node = yaml::document(text, place)?;
-        let clerk = Clerk::new(place);
+        let clerk = Clerk::new(place).reading(text);
         for name in ["name", "version"] {
             if node.get(name).and_then(Node::text).is_none_or(|text| text.trim().is_empty()) {
                 clerk.note(&node, format!("the field {name:?} is missing"));

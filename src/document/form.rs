@@ -15,13 +15,20 @@ const LISTED: usize = 100;
 /// Collects the mistakes of one paper.
 pub struct Clerk<'p> {
     place: &'p str,
+    text: &'p str,
     mistakes: RefCell<Vec<PaperError>>,
 }
 
 impl<'p> Clerk<'p> {
     /// Begins with the paper that a person calls `place`.
     pub const fn new(place: &'p str) -> Self {
-        Self { place, mistakes: RefCell::new(Vec::new()) }
+        Self { place, text: "", mistakes: RefCell::new(Vec::new()) }
+    }
+
+    /// Quotes the lines of `text`, which is what the paper says, where mistakes are shown to people.
+    #[must_use]
+    pub fn reading(self, text: &'p str) -> Self {
+        Self { text, ..self }
     }
 
     /// Returns the paper's name.
@@ -35,7 +42,13 @@ impl<'p> Clerk<'p> {
     }
 
     fn note_at(&self, line: usize, column: usize, why: String) {
-        self.mistakes.borrow_mut().push(PaperError::Syntax { place: self.place.to_owned(), line, column, why });
+        self.mistakes.borrow_mut().push(PaperError::Syntax {
+            place: self.place.to_owned(),
+            line,
+            column,
+            why,
+            quote: None,
+        });
     }
 
     /// Returns whether no mistake was noted so far.
@@ -48,14 +61,14 @@ impl<'p> Clerk<'p> {
         let mut mistakes = self.mistakes.into_inner();
         match mistakes.len() {
             0 => Ok(value),
-            1 => Err(mistakes.remove(0)),
+            1 => Err(mistakes.remove(0).quoting(self.text)),
             count => {
                 mistakes.sort_by_key(|mistake| match mistake {
                     PaperError::Syntax { line, column, .. } => (*line, *column),
                     _ => (0, 0),
                 });
                 mistakes.truncate(LISTED);
-                Err(PaperError::Several { count, first: mistakes })
+                Err(PaperError::Several { count, first: mistakes }.quoting(self.text))
             }
         }
     }

@@ -1,6 +1,7 @@
 //! The lock: every artifact that is wanted, pinned by digest, with the reason why it is there.
 //!
-//! Canonical JSON. It holds no clock time and nothing of the machine, so the same input and the same
+//! JSON in one form, each field on a line of its own, so that a change of one pin is a change of few lines: people keep locks
+//! under version control. It holds no clock time and nothing of the machine, so the same input and the same
 //! registry give the same bytes. Artifacts stand in the order in which the mirror file leads to them,
 //! dependencies before dependents, each once; payload of a bundle follows this order.
 
@@ -9,6 +10,7 @@ use super::rendered::RenderedWith;
 use super::{Envelope, PaperError};
 use crate::model::{Digest, ImageRef, MediaType, Platform, Tag};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Kind of the paper.
 pub const KIND: &str = "Lock";
@@ -58,9 +60,9 @@ pub struct LockedArtifact {
     /// Present where airlift makes the artifact itself, out of a file that it fetches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
-    /// Present where a chart was looked into: what its images depend on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rendered: Option<RenderedWith>,
+    /// Of a chart that was looked into, for each way in which it is used: what its images depend on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rendered: Vec<RenderedWith>,
     /// Where it goes, relative to the host and prefix that an import names.
     pub destination: Target,
     /// Why it is here: one or more paths, each from the mirror file down to the artifact.
@@ -68,6 +70,9 @@ pub struct LockedArtifact {
     /// What a reader should know: `moving tag`, `when: …`, `replaces docker.io/…`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What stood beside it when that was looked up: digests of what refers to it and cosign's tags, sorted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beside: Option<Vec<String>>,
 }
 
 /// What became of an index that was not kept whole.
@@ -105,6 +110,15 @@ pub struct Target {
     pub tag: Option<Tag>,
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.tag {
+            Some(tag) => write!(f, "{}:{tag}", self.repository),
+            None => f.write_str(&self.repository),
+        }
+    }
+}
+
 impl Lock {
     /// Makes a lock of `artifacts`.
     pub fn new(artifacts: Vec<LockedArtifact>) -> Self {
@@ -116,9 +130,11 @@ impl Lock {
         super::read_json(bytes, place, KIND)
     }
 
-    /// Returns the lock as canonical JSON with a newline at its end.
+    /// Returns the lock as JSON in its one form: fields in the order of this module, one a line, a newline at its end.
     pub fn to_bytes(&self) -> Vec<u8> {
-        super::write_json(self)
+        let mut bytes = crate::model::json::readable(self);
+        bytes.push(b'\n');
+        bytes
     }
 }
 
@@ -135,10 +151,11 @@ mod tests {
             size: 1,
             subset: None,
             made: None,
-            rendered: None,
+            rendered: Vec::new(),
             destination: Target { repository: "a/b".into(), tag: Some("1".parse().unwrap()) },
             why: vec![vec!["mirror.yaml: images[0]".into()]],
             notes: vec![],
+            beside: None,
         }])
     }
 
@@ -147,6 +164,17 @@ mod tests {
         let bytes = lock().to_bytes();
         assert_eq!(Lock::read(&bytes, "x.lock").unwrap(), lock());
         assert_eq!(Lock::read(&bytes, "x.lock").unwrap().to_bytes(), bytes);
+    }
+
+    #[test]
+    fn a_pin_that_moves_changes_one_line() {
+        let mut moved = lock();
+        moved.artifacts[0].digest = Digest::of(b"y");
+        let (before, after) = (lock().to_bytes(), moved.to_bytes());
+        let lines =
+            |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().lines().map(str::to_owned).collect::<Vec<_>>();
+        let changed = lines(&before).into_iter().zip(lines(&after)).filter(|(a, b)| a != b).count();
+        assert_eq!((changed, lines(&before).len()), (1, lines(&after).len()));
     }
 
     #[test]

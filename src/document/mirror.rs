@@ -7,6 +7,7 @@
 //!   - docker.io/library/nginx:1.27.3
 //!   - { ref: "ghcr.io/example/kiosk:1.2", platforms: { only: linux/amd64, digest: single } }
 //!   - { repository: quay.io/example/press, tags: ["2.*", "1.9.4"], semver: ">=2.1", newest: 3 }
+//!                                           # further: regex, since, except, newest: { count: 2, per: minor }
 //!   - { list: images.txt }                  # one reference a line, # begins a comment
 //! charts: [ "ghcr.io/example/charts/press:2.0.1" ]      # the same forms, for Helm charts, and more: `mirror/charts.rs`
 //! artifacts:                                # the same forms, for anything else in a registry, and files by their address
@@ -46,19 +47,21 @@ mod flux;
 mod image_fields;
 mod made;
 mod read;
+mod selection;
 
 pub use catalogue::{CatalogueAt, GitSource, Graph};
 pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
 pub use flux::FluxSource;
 pub use image_fields::ImageField;
 pub use made::{derived_chart, derived_file};
+pub use selection::{Newest, Per, TagWish};
 
 use super::form::Clerk;
 use super::lock::SubsetDigest;
 use super::made::MadeWish;
 use super::yaml::{self, Node};
 use super::{Envelope, PaperError};
-use crate::model::{ImageRef, Platform, Repository, Tag};
+use crate::model::{ImageRef, Platform, Repository};
 
 /// Kind of the paper.
 pub const KIND: &str = "Mirror";
@@ -135,19 +138,6 @@ pub enum Wish {
         /// What it is made of.
         made: MadeWish,
     },
-}
-
-/// Tags that are wanted: names as they are; pattern, range and number choose together among the others.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TagWish {
-    /// Names.
-    pub names: Vec<Tag>,
-    /// Patterns; a tag must fit one of them, where there are any.
-    pub patterns: Vec<String>,
-    /// Range of versions, as typed.
-    pub semver: Option<String>,
-    /// How many of the highest versions.
-    pub newest: Option<usize>,
 }
 
 /// One entry of `blueprints`.
@@ -342,11 +332,12 @@ impl MirrorManifest {
 
     /// Reads the mirror file that a person calls `place`. All mistakes are named, not the first only.
     pub fn read(bytes: &[u8], place: &str) -> Result<Self, PaperError> {
-        let node = yaml::document(yaml::decode(bytes, place)?, place)?;
+        let text = yaml::decode(bytes, place)?;
+        let node = yaml::document(text, place)?;
         let opening = |key| node.get(key).and_then(Node::text).unwrap_or_default().to_owned();
         let envelope = Envelope { api_version: opening("apiVersion"), kind: opening("kind") };
         envelope.expect(place, KIND)?;
-        let clerk = Clerk::new(place);
+        let clerk = Clerk::new(place).reading(text);
         let read = clerk.form(&node, read::FIELDS).map(|form| read::mirror(envelope, &clerk, &form));
         if clerk.is_content() && read.as_ref().is_some_and(Self::wants_nothing) {
             clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes, kustomize, flux or extraImages");
@@ -390,7 +381,7 @@ mod tests {
         let mirror = MirrorManifest::read(text.as_bytes(), "doc").unwrap_or_else(|e| panic!("{e}"));
         assert_eq!((mirror.images.len(), mirror.blueprints[0].roots.len(), mirror.destinations.len()), (4, 2, 2));
         let Wish::Tags { tags, .. } = &mirror.images[2].wish else { panic!() };
-        assert_eq!((tags.names[0].as_str(), tags.patterns.len(), tags.newest), ("1.9.4", 1, Some(3)));
+        assert_eq!((tags.names[0].as_str(), tags.patterns.len(), tags.newest.map(|n| n.count)), ("1.9.4", 1, Some(3)));
         assert_eq!(mirror.blueprints[0].all, All::Listed);
         let press = Wish::Reference("ghcr.io/example/charts/press:2.0.1".parse().unwrap());
         assert_eq!(mirror.charts[0].wish, ChartWish::Artifact(press));
@@ -408,6 +399,7 @@ mod tests {
         for (name, names) in [
             ("imageSource", IMAGE),
             ("artifactSource", ARTIFACT),
+            ("newest", super::selection::NEWEST),
             ("file", super::made::FILE),
             ("chartFile", super::charts::CHART_FILE),
             ("blueprints", BLUEPRINTS),
@@ -437,7 +429,7 @@ mod tests {
         let mirror = good("images:\n- {repository: nginx, tags: [1.10, no, 007, 1e3]}");
         let Wish::Tags { repository, tags } = &mirror.images[0].wish else { panic!() };
         assert_eq!(repository.to_string(), "docker.io/library/nginx");
-        assert_eq!(tags.names.iter().map(Tag::as_str).collect::<Vec<_>>(), ["1.10", "no", "007", "1e3"]);
+        assert_eq!(tags.names.iter().map(|tag| tag.as_str()).collect::<Vec<_>>(), ["1.10", "no", "007", "1e3"]);
     }
 
     #[test]
@@ -468,7 +460,7 @@ mod tests {
             ("images: [{}]", "exactly one of ref, repository and list"),
             ("images: [{ref: x, list: y}]", "exactly one of"),
             ("images: [{ref: x, newest: 2}]", "belong to a repository"),
-            ("images: [{repository: x}]", "needs tags, semver or newest"),
+            ("images: [{repository: x}]", "needs tags, regex, semver, newest or since"),
             ("images: [{repository: 'x:1', tags: y}]", "a repository has no tag"),
             ("images: [{repository: x, newest: 0}]", "at least 1"),
             ("images: [{repository: x, newest: many}]", "invalid digit"),

@@ -5,21 +5,27 @@
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
 pub mod chart_yaml;
+pub mod date;
 pub mod evidence;
 pub mod form;
 pub mod lock;
 pub mod made;
+pub mod merge;
 pub mod mirror;
 pub mod pattern;
+pub mod places;
 pub mod policy;
+pub mod quote;
 pub mod receipt;
 pub mod rendered;
 pub mod yaml;
 pub mod yaml_value;
 
 use crate::model::json::{self, JsonError};
+use quote::Quote;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Version that this program writes and reads.
 pub const API_VERSION: &str = "airlift/v1alpha1";
@@ -28,7 +34,7 @@ pub const API_VERSION: &str = "airlift/v1alpha1";
 #[derive(Debug, thiserror::Error)]
 pub enum PaperError {
     /// It does not parse, or a field is unknown or of the wrong form.
-    #[error("{place}:{line}:{column}: {why}")]
+    #[error(fmt = syntax)]
     Syntax {
         /// File as named by the person.
         place: String,
@@ -38,6 +44,8 @@ pub enum PaperError {
         column: usize,
         /// Reason in words.
         why: String,
+        /// The line it stands in, shown by the alternate form (`{:#}`).
+        quote: Option<Quote>,
     },
     /// It is another paper than the one asked for.
     #[error("{place} is a {found:?}, expected {expected:?}")]
@@ -66,7 +74,7 @@ pub enum PaperError {
         why: String,
     },
     /// More than one thing is wrong with it.
-    #[error("{}", several(*.count, .first))]
+    #[error(fmt = several)]
     Several {
         /// How many things.
         count: usize,
@@ -85,20 +93,52 @@ pub enum PaperError {
     },
 }
 
-fn several(count: usize, first: &[PaperError]) -> String {
-    let mut text = format!("{count} mistakes");
+fn syntax(
+    place: &str,
+    line: &usize,
+    column: &usize,
+    why: &str,
+    quote: &Option<Quote>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    write!(f, "{place}:{line}:{column}: {why}")?;
+    match quote {
+        Some(quote) if f.alternate() => write!(f, "\n{quote}"),
+        _ => Ok(()),
+    }
+}
+
+fn several(count: &usize, first: &[PaperError], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{count} mistakes")?;
     for error in first {
-        text.push_str(&format!("\n  {error}"));
+        let text = if f.alternate() { format!("{error:#}") } else { error.to_string() };
+        write!(f, "\n  {}", text.replace('\n', "\n  "))?;
     }
-    if count > first.len() {
-        text.push_str(&format!("\n  and {} more", count - first.len()));
+    match count - first.len() {
+        0 => Ok(()),
+        more => write!(f, "\n  and {more} more"),
     }
-    text
 }
 
 impl PaperError {
-    fn json(place: &str, error: JsonError) -> Self {
-        Self::Syntax { place: place.to_owned(), line: error.line, column: error.column, why: error.why }
+    fn json(place: &str, bytes: &[u8], error: JsonError) -> Self {
+        let (line, column, why) = (error.line, error.column, error.why);
+        Self::Syntax { place: place.to_owned(), line, column, why, quote: None }
+            .quoting(&String::from_utf8_lossy(bytes))
+    }
+
+    /// Adds the lines of `text`, the paper that this is about.
+    #[must_use]
+    pub fn quoting(self, text: &str) -> Self {
+        match self {
+            Self::Syntax { place, line, column, why, quote: None } => {
+                Self::Syntax { place, line, column, why, quote: Quote::of(text, line, column) }
+            }
+            Self::Several { count, first } => {
+                Self::Several { count, first: first.into_iter().map(|error| error.quoting(text)).collect() }
+            }
+            other => other,
+        }
     }
 }
 
@@ -132,10 +172,10 @@ impl Envelope {
 
 /// Reads a paper that a machine wrote. The opening is judged first, so a later version gives its own error.
 pub fn read_json<T: DeserializeOwned>(bytes: &[u8], place: &str, kind: &'static str) -> Result<T, PaperError> {
-    json::check(bytes).map_err(|e| PaperError::json(place, e))?;
-    let opening: Envelope = serde_json::from_slice(bytes).map_err(|e| PaperError::json(place, e.into()))?;
+    json::check(bytes).map_err(|e| PaperError::json(place, bytes, e))?;
+    let opening: Envelope = serde_json::from_slice(bytes).map_err(|e| PaperError::json(place, bytes, e.into()))?;
     opening.expect(place, kind)?;
-    serde_json::from_slice(bytes).map_err(|e| PaperError::json(place, e.into()))
+    serde_json::from_slice(bytes).map_err(|e| PaperError::json(place, bytes, e.into()))
 }
 
 /// Writes a paper as canonical JSON with a newline at its end.

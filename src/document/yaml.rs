@@ -52,6 +52,8 @@ pub enum Value {
 pub struct Entry {
     /// Key.
     pub key: String,
+    /// Whether the key stands without quotes, so that other readers may take it for a number or a truth value.
+    pub plain: bool,
     /// Line of the key, from 1.
     pub line: usize,
     /// Column of the key, from 1.
@@ -145,7 +147,7 @@ pub fn parse<T: DeserializeOwned>(text: &str, place: &str) -> Result<T, PaperErr
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 100_000 },
         duplicate_keys: serde_saphyr::DuplicateKeyPolicy::Error,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| typed(&error, place))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| typed(&error, place).quoting(text))
 }
 
 /// Reads the one document of `text`, which a person calls `place`. An empty file gives a null node.
@@ -157,7 +159,7 @@ pub fn document(text: &str, place: &str) -> Result<Node, PaperError> {
         Some(Err(error)) => Err(error),
         Some(Ok(second)) => {
             let why = "a second document begins here, one is expected".to_owned();
-            Err(syntax(place, second.line, second.column, why))
+            Err(syntax(place, second.line, second.column, why).quoting(text))
         }
     }
 }
@@ -175,7 +177,7 @@ pub fn documents_as<'t>(reading: Reading, text: &'t str, place: &'t str) -> Resu
         block_nesting_limit: limits::NESTING,
         emit_comments: false,
     };
-    Ok(Documents { parser: Parser::new_from_str_with_options(text, options), place, reading, ended: false })
+    Ok(Documents { parser: Parser::new_from_str_with_options(text, options), text, place, reading, ended: false })
 }
 
 /// Returns `value` as YAML, for a paper that a person may read and change.
@@ -242,6 +244,7 @@ fn distance(a: &str, b: &str) -> usize {
 /// The documents of a file, one after another.
 pub struct Documents<'t> {
     parser: Parser<'t, StrInput<'t>>,
+    text: &'t str,
     place: &'t str,
     reading: Reading,
     ended: bool,
@@ -254,7 +257,7 @@ impl Iterator for Documents<'_> {
         if self.ended {
             return None;
         }
-        let found = self.read().transpose();
+        let found = self.read().map_err(|error| error.quoting(self.text)).transpose();
         self.ended = !matches!(found, Some(Ok(_)));
         found
     }
@@ -404,12 +407,12 @@ fn scalar(text: String, quoted: bool) -> Value {
 
 fn key_of(node: Node) -> Result<Entry, String> {
     let (line, column) = (node.line, node.column);
-    let key = match node.value {
-        Value::Text { text, .. } => text,
-        Value::Null => "null".to_owned(),
+    let (key, plain) = match node.value {
+        Value::Text { text, plain } => (text, plain),
+        Value::Null => ("null".to_owned(), false),
         _ => return Err("a key is a text, not a collection".to_owned()),
     };
-    Ok(Entry { key, line, column, value: Node { line, column, value: Value::Null } })
+    Ok(Entry { key, plain, line, column, value: Node { line, column, value: Value::Null } })
 }
 
 /// Refuses keys that stand twice, or drops all but the last, and takes in what `<<` names; what stands in the mapping itself wins.
@@ -448,7 +451,7 @@ fn check_size(size: usize, place: &str) -> Result<(), PaperError> {
 }
 
 fn syntax(place: &str, line: usize, column: usize, why: String) -> PaperError {
-    PaperError::Syntax { place: place.to_owned(), line, column, why }
+    PaperError::Syntax { place: place.to_owned(), line, column, why, quote: None }
 }
 
 fn place_of(span: &Span) -> (usize, usize) {

@@ -118,25 +118,16 @@ fn audited(image: &RunningImage) -> AuditedImage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::lock::Target;
     use crate::model::MediaType;
     use crate::model::running::RunningPlace;
 
     fn artifact(source: &str, there: &str, bytes: &[u8]) -> LockedArtifact {
-        let source: ImageRef = source.parse().unwrap();
-        LockedArtifact {
-            role: Role::Image,
-            media_type: MediaType::OCI_MANIFEST.into(),
-            digest: Digest::of(bytes),
-            size: 1,
-            subset: None,
-            made: None,
-            rendered: None,
-            destination: Target { repository: there.to_owned(), tag: source.tag.clone() },
-            why: vec![],
-            notes: vec![],
-            source,
-        }
+        let tag = source.parse::<ImageRef>().unwrap().tag;
+        let value = serde_json::json!({
+            "source": source, "role": "image", "mediaType": MediaType::OCI_MANIFEST, "digest": Digest::of(bytes), "size": 1,
+            "destination": { "repository": there, "tag": tag }, "why": [],
+        });
+        serde_json::from_value(value).unwrap()
     }
 
     fn runs(text: &str, digest: RunningDigest) -> RunningImage {

@@ -158,7 +158,11 @@ fn undecided(seen: &[Seen]) -> String {
     let (mut lines, mut block) = (String::new(), String::new());
     for ((text, chart), group) in &groups {
         let Some(first) = group.first() else { continue };
-        let more = if group.len() > 1 { format!(" and {} more places", group.len() - 1) } else { String::new() };
+        let more = match group.len() {
+            1 => String::new(),
+            2 => " and one more place".to_owned(),
+            n => format!(" and {} more places", n - 1),
+        };
         lines.push_str(&format!("\n  {text:?}: {}\n      {}{more}", first.sighting.remark, first.sighting.spot));
         let chart = chart.map(|name| format!(", chart: {name}")).unwrap_or_default();
         match first.sighting.reference {

@@ -39,6 +39,11 @@ impl Prefix {
         &self.host
     }
 
+    /// Returns the parts in front of every repository; empty where there are none.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Returns the repository that `target` becomes here.
     pub fn repository(&self, target: &Target) -> Result<Repository, ReferenceError> {
         let path = if self.path.is_empty() {

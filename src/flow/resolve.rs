@@ -1,29 +1,19 @@
 //! From wishes to a lock: tags are chosen and pinned over the network, one entry for each artifact.
 
+use super::choose::choose;
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::making::make;
 use super::pool;
 use super::subset;
-use crate::discover::{Found, PlatformRule, TagSelection, Want, is_moving};
+use super::update::Update;
+use crate::discover::{Found, PlatformRule, Want, is_moving};
 use crate::document::lock::{Lock, LockedArtifact, Role, Subset, SubsetDigest, Target};
 use crate::document::made::{Made, MadeWish};
 use crate::model::event::Stage;
 use crate::model::port::{ManifestBytes, Source};
-use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, ImageDocument, ImageRef, Reference, Repository, Tag};
+use crate::model::{Descriptor, Digest, Event, Fault, ImageDocument, ImageRef, Reference, Repository, Tag};
 use std::collections::BTreeMap;
-
-/// Which pins of an existing lock move.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Update {
-    /// None: the lock is only completed.
-    #[default]
-    Nothing,
-    /// Those whose source has one of these texts in it.
-    Named(Vec<String>),
-    /// All.
-    Everything,
-}
 
 /// What a lock is made from.
 pub struct Wishes<'a> {
@@ -61,7 +51,8 @@ struct Wish {
 
 /// Pins every wish. All that cannot be had are listed before it fails.
 pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -> Result<Resolved, FlowError> {
-    let single = merge(choose_tags(&wishes.found, source, context)?)?;
+    let chosen = choose(&wishes.found, source, context)?;
+    let single = merge(chosen.into_iter().filter_map(wished).collect())?;
     context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
     let earlier = Earlier::new(wishes.earlier, wishes.update, wishes.pinned);
     let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
@@ -82,59 +73,17 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -
     Ok(Resolved { lock: Lock::new(artifacts), moved })
 }
 
-/// Turns selections of tags into one wish for each tag; lists each repository once.
-fn choose_tags(found: &[Found], source: &dyn Source, context: &Context<'_>) -> Result<Vec<Wish>, FlowError> {
-    let mut repositories: Vec<&Repository> = found
-        .iter()
-        .filter_map(|found| match &found.want {
-            Want::Tags { repository, .. } => Some(repository),
-            Want::Reference(_) | Want::Chart(_) | Want::Made { .. } => None,
-        })
-        .collect();
-    repositories.sort();
-    repositories.dedup();
-    let lists = pool::all(&repositories, context.threads, |at| {
-        context.go_on()?;
-        source.tags(at).map_err(|fault| FlowError::source(format!("tags of {at}"), fault))
-    });
-    let mut tags = BTreeMap::new();
-    let mut faults = Vec::new();
-    for (at, list) in repositories.into_iter().zip(lists) {
-        match list {
-            Ok(list) => drop(tags.insert(at, list)),
-            Err(FlowError::Source(items)) => faults.extend(items),
-            Err(other) => return Err(other),
+/// Makes a wish of what was found, and of the tag that was chosen where it chooses.
+fn wished((found, tag): (&Found, Option<Tag>)) -> Option<Wish> {
+    match (&found.want, tag) {
+        (Want::Reference(image), _) => Some(wish(found, image.clone(), None)),
+        (Want::Made { source, made }, _) => {
+            Some(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) })
         }
+        (Want::Tags { repository, .. }, tag) => Some(tag_wish(found, repository, tag?)),
+        // Charts were chosen and looked into before: each is a reference by now.
+        (Want::Chart(_), _) => None,
     }
-    let mut wishes = Vec::new();
-    for found in found {
-        match &found.want {
-            Want::Reference(image) => wishes.push(wish(found, image.clone(), None)),
-            // Charts were chosen and looked into before: each is a reference by now.
-            Want::Chart(_) => {}
-            Want::Made { source, made } => {
-                wishes.push(Wish { made: Some(made.clone()), ..wish(found, source.clone(), None) });
-            }
-            Want::Tags { repository, selection } => {
-                let Some(list) = tags.get(repository) else { continue };
-                match chosen(repository, selection, list) {
-                    Ok(chosen) => wishes.extend(chosen.into_iter().map(|tag| tag_wish(found, repository, tag))),
-                    Err(fault) => faults.push(fault),
-                }
-            }
-        }
-    }
-    if faults.is_empty() { Ok(wishes) } else { Err(FlowError::Source(faults)) }
-}
-
-fn chosen(at: &Repository, selection: &TagSelection, tags: &[Tag]) -> Result<Vec<Tag>, ItemFault> {
-    let chosen = selection.select(tags);
-    if !chosen.is_empty() {
-        return Ok(chosen);
-    }
-    let near: Vec<String> = tags.iter().rev().take(8).map(ToString::to_string).collect();
-    let what = format!("no tag matches {selection}; it has {} tags, among them {}", tags.len(), near.join(", "));
-    Err(ItemFault { item: at.to_string(), fault: Fault::new(FaultKind::Missing, at.to_string(), what) })
 }
 
 fn wish(found: &Found, source: ImageRef, tag: Option<&Tag>) -> Wish {
@@ -201,11 +150,7 @@ impl Earlier {
             return Some(pinned);
         }
         let known = self.artifacts.get(&wish.source)?;
-        let moves = match &self.update {
-            Update::Nothing => false,
-            Update::Everything => true,
-            Update::Named(names) => names.iter().any(|name| wish.source.to_string().contains(name)),
-        };
+        let moves = self.update.moves(&wish.source, &wish.why);
         let same_rule = match (&wish.platforms, &known.subset) {
             (PlatformRule::All, None) => true,
             (PlatformRule::Only { platforms, digest }, Some(subset)) => {
@@ -281,10 +226,11 @@ fn locked(
         size: descriptor.size,
         subset,
         made,
-        rendered: None,
+        rendered: Vec::new(),
         destination,
         why: wish.why.clone(),
         notes: notes(wish),
+        beside: None,
     }
 }
 
@@ -355,10 +301,12 @@ fn narrow(
 
 /// Refuses two artifacts that would have the same name at a destination.
 fn refuse_collisions(artifacts: &[LockedArtifact]) -> Result<(), FlowError> {
-    let mut owners: BTreeMap<&Target, &LockedArtifact> = BTreeMap::new();
+    // Names of places that differ in case only are one name to some stores.
+    let place = |target: &Target| (target.repository.to_ascii_lowercase(), target.tag.clone());
+    let mut owners: BTreeMap<(String, Option<Tag>), &LockedArtifact> = BTreeMap::new();
     let mut collisions = Vec::new();
     for artifact in artifacts.iter().filter(|artifact| artifact.destination.tag.is_some()) {
-        let owner = owners.entry(&artifact.destination).or_insert(artifact);
+        let owner = owners.entry(place(&artifact.destination)).or_insert(artifact);
         if owner.digest != artifact.digest {
             let tag = artifact.destination.tag.as_ref().map(ToString::to_string).unwrap_or_default();
             collisions.push(format!(

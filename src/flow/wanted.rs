@@ -1,12 +1,13 @@
 //! From what a person named (references, a mirror file, a lock) to a lock.
 
 use super::catalogues::bring;
-use super::charts::{ChartReading, Pinning, look_into};
+use super::charts::{ChartPins, ChartReading, Pinning, look_into};
 use super::context::Context;
 use super::error::FlowError;
-use super::resolve::{Resolved, Update, Wishes, resolve};
+use super::resolve::{Resolved, Wishes, resolve};
 use super::running::wanted_by;
-use crate::discover::{Found, Mapping, PlatformRule, Seen, Want, begin_with};
+use super::update::Update;
+use crate::discover::{Discovery, Found, Mapping, PlatformRule, Seen, Want, begin_with};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
 use crate::model::evidence::FindingClass;
@@ -65,37 +66,78 @@ pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Conte
         }
         Wanted::References(images, platforms) => {
             let found = images.iter().map(|image| typed(image, platforms)).collect();
-            let (earlier, update) = (pins.earlier, pins.update);
-            let wishes = Wishes { found, destination: &same_name, earlier, update, pinned: Vec::new() };
-            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: Vec::new() })
+            let update = pins.update.clone();
+            let (earlier, pinned) = (pins.earlier, Vec::new());
+            let wishes = Wishes { found, destination: &same_name, earlier, update: pins.update, pinned };
+            let resolved = resolve(wishes, source, context)?;
+            update.check(&resolved.lock.artifacts)?;
+            Ok(Lookup { resolved, findings: Vec::new() })
         }
         Wanted::Mirror(path) => mirrored(path, pins, source, context),
     }
 }
 
-fn mirrored(path: &Path, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+/// What a mirror file wants, with nothing but its charts pinned.
+pub struct Listing {
+    /// What is wanted, by name, with every path that leads to it.
+    pub wanted: Vec<Found>,
+    /// What waits for a decision.
+    pub undecided: Vec<Seen>,
+    /// What was ruled out.
+    pub ruled_out: Vec<Seen>,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Says what the mirror file at `path` wants and why; of registries only charts are asked for.
+pub fn list(path: &Path, pins: &Pins, source: &dyn Source, context: &Context<'_>) -> Result<Listing, FlowError> {
+    let mirror = MirrorManifest::read(&read_paper(path)?, &path.display().to_string())?;
+    let (discovery, _) = discovered(&mirror, path, pins, source, context)?;
+    let Discovery { found, findings, undecided, ruled_out } = discovery;
+    let wanted = found.into_iter().map(|found| without_folder(found, path)).collect();
+    Ok(Listing { wanted, undecided, ruled_out, findings })
+}
+
+/// Goes through a mirror file and looks into its charts.
+fn discovered(
+    mirror: &MirrorManifest,
+    path: &Path,
+    pins: &Pins,
+    source: &dyn Source,
+    context: &Context<'_>,
+) -> Result<(Discovery, ChartPins), FlowError> {
     let place = path.display().to_string();
-    let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
     let base = path.parent().unwrap_or(Path::new("."));
-    let catalogues = bring(&mirror, base)?;
-    let mut discovering = begin_with(&mirror, &place, base, catalogues.fetched.clone())?;
+    let catalogues = bring(mirror, base)?;
+    let mut discovering = begin_with(mirror, &place, base, catalogues.fetched.clone())?;
     discovering.check()?;
-    let mapping =
-        Mapping::new(&mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))?;
+    let mapping = mapping(mirror, &place)?;
     let destination = |image: &ImageRef| mapping.destination(image);
     let pinning = Pinning { destination: &destination, earlier: pins.earlier.as_ref(), update: &pins.update };
     let charts = look_into(&mut discovering, &pinning, &pins.charts, source, context)?;
-    let mut discovery = discovering.finish()?;
-    let undecided = std::mem::take(&mut discovery.undecided);
+    Ok((discovering.finish()?, charts))
+}
+
+fn mapping(mirror: &MirrorManifest, place: &str) -> Result<Mapping, FlowError> {
+    Mapping::new(mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))
+}
+
+fn mirrored(path: &Path, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+    let place = path.display().to_string();
+    let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
+    let (mut discovery, charts) = discovered(&mirror, path, &pins, source, context)?;
     match pins.charts.leave_undecided {
-        true => discovery.findings.extend(undecided.iter().map(left_out)),
-        false if !undecided.is_empty() => return Err(FlowError::Undecided(undecided)),
+        true => discovery.findings.extend(discovery.undecided.iter().map(left_out)),
+        false if !discovery.undecided.is_empty() => return Err(FlowError::Undecided(discovery.undecided)),
         false => {}
     }
+    let mapping = mapping(&mirror, &place)?;
+    let destination = |image: &ImageRef| mapping.destination(image);
     let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
-    let (earlier, update) = (pins.earlier, pins.update);
-    let wishes = Wishes { found, destination: &destination, earlier, update, pinned: charts.pinned.clone() };
+    let (earlier, update, pinned) = (pins.earlier, pins.update.clone(), charts.pinned.clone());
+    let wishes = Wishes { found, destination: &destination, earlier, update, pinned };
     let mut resolved = resolve(wishes, source, context)?;
+    pins.update.check(&resolved.lock.artifacts)?;
     charts.record(&mut resolved.lock);
     Ok(Lookup { resolved, findings: discovery.findings })
 }

@@ -49,6 +49,13 @@ pub fn canonical<T: serde::Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).unwrap_or_default()
 }
 
+/// Returns `value` as JSON for people who compare: one field a line, fields in declared order, maps sorted by key.
+///
+/// As canonical as [`canonical`]: equal values are equal bytes.
+pub fn readable<T: serde::Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec_pretty(value).unwrap_or_default()
+}
+
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {

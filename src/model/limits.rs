@@ -82,12 +82,14 @@ pub const CHART_DEPTH: usize = 32;
 /// Charts within charts.
 pub const CHART_NESTING: usize = 8;
 /// What one chart may render to, in bytes, everything on the way counted in.
-pub const RENDER_BYTES: usize = 256 << 20;
+pub const RENDER_BYTES: usize = 128 << 20;
 /// Steps of templates for one chart.
-pub const RENDER_STEPS: u64 = 50_000_000;
+pub const RENDER_STEPS: u64 = 10_000_000;
 /// Named templates within named templates, and `tpl` within `tpl`.
 pub const RENDER_DEPTH: usize = 100;
 /// `Chart.yaml` of a chart archive, in bytes.
 pub const CHART_YAML_BYTES: u64 = 1 << 20;
 /// File that is read whole when it is pinned; of a larger one the server's word on its size is taken, in bytes.
 pub const FILE_PROBE_BYTES: u64 = 64 << 20;
+/// Tags of one repository whose date is looked up.
+pub const DATED_TAGS: usize = 500;

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room. An unknown room is an error, not "lowest".
-const FLOORS: [(&str, u8); 14] = [
+const FLOORS: [(&str, u8); 15] = [
     ("model", 1),
     ("document", 2),
     ("bundle", 3),
@@ -16,6 +16,7 @@ const FLOORS: [(&str, u8); 14] = [
     ("checkout", 3),
     ("cluster", 3),
     ("discover", 3),
+    ("emit", 3),
     ("registry", 3),
     ("serve", 3),
     ("store", 3),
@@ -32,7 +33,7 @@ const DOORS: [(&str, &[&str]); 35] = [
     ("serde_saphyr", &["document/yaml.rs"]),
     ("semver", &["discover/select.rs"]),
     ("globset", &["document/pattern.rs", "discover/select.rs"]),
-    ("jiff", &["trust/time.rs", "cli/clock.rs"]),
+    ("jiff", &["trust/time.rs", "document/date.rs", "cli/clock.rs"]),
     ("blake3", &["bundle/frame.rs"]),
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
@@ -58,7 +59,7 @@ const DOORS: [(&str, &[&str]); 35] = [
     ("aws_lc_rs", &["trust/keys.rs"]),
     ("scrypt", &["trust/keyfile.rs"]),
     ("crypto_secretbox", &["trust/keyfile.rs"]),
-    ("regex", &["trust/", "discover/kustomize/target.rs"]),
+    ("regex", &["trust/", "discover/tags.rs", "discover/kustomize/target.rs"]),
     ("clap", &["cli/"]),
     ("tar", &["cli/demo/", "document/chart_yaml.rs", "chart/archive.rs", "checkout/archive.rs"]),
     ("flate2", &["cli/demo/", "document/chart_yaml.rs", "chart/archive.rs", "checkout/archive.rs"]),

@@ -19,7 +19,9 @@ fn mistakes_on_the_command_line_exit_with_2() {
 fn help_and_version_exit_with_0() {
     let stage = Stage::new();
     stage.airlift(&["--version"]).expect(0).says(&["airlift 0."]);
-    for command in ["resolve", "why", "pack", "inspect", "verify", "import", "sync", "keygen", "demo"] {
+    for command in
+        ["resolve", "why", "pack", "inspect", "verify", "import", "sync", "lock", "diff", "generate", "keygen", "demo"]
+    {
         stage.airlift(&[command, "--help"]).expect(0).says(&["Usage: airlift"]);
     }
 }

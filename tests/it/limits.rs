@@ -58,7 +58,17 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("HEAD_BYTES", "src/bundle/walk.rs", "documents_of_the_head_end_at_their_limits"),
     ("CHART_YAML_BYTES", "src/document/chart_yaml.rs", "a_chart_yaml_is_read_up_to_the_limit_and_not_a_byte_further"),
     ("CHART_BYTES", "src/document/chart_yaml.rs", "an_archive_is_unpacked_up_to_the_limit_and_no_further"),
+    ("CHART_ARCHIVE_BYTES", "src/flow/charts/read.rs", "an_archive_is_read_up_to_the_limit_and_checked"),
+    ("DATED_TAGS", "tests/it/selection.rs", "dates_are_looked_up_for_so_many_tags_and_no_more"),
     ("FILE_PROBE_BYTES", "tests/it/made.rs", "a_large_file_is_pinned_by_its_stated_size_and_refused_without_one"),
+    ("CHART_ENTRIES", "tests/it/chart_limits.rs", "entries_of_an_archive_are_counted"),
+    ("CHART_FILE_BYTES", "tests/it/chart_limits.rs", "a_file_of_a_chart_is_read_up_to_the_limit"),
+    ("CHART_BYTES", "tests/it/chart_limits.rs", "files_of_a_chart_and_of_those_below_it_are_measured_together"),
+    ("CHART_DEPTH", "tests/it/chart_limits.rs", "folders_and_charts_within_one_another_end"),
+    ("CHART_NESTING", "tests/it/chart_limits.rs", "folders_and_charts_within_one_another_end"),
+    ("RENDER_BYTES", "tests/it/chart_limits.rs", "what_a_template_makes_is_measured"),
+    ("RENDER_STEPS", "tests/it/chart_limits.rs", "what_a_template_does_is_counted"),
+    ("RENDER_DEPTH", "tests/it/chart_limits.rs", "templates_within_templates_end_at_the_limit"),
 ];
 
 fn text(path: &str) -> String {

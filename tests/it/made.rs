@@ -27,7 +27,7 @@ fn noise(size: usize) -> Vec<u8> {
 fn chart(name: &str, version: &str) -> Vec<u8> {
     let yaml = format!("apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: \"1.10\"\ndescription: Prints\n");
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-    for (path, bytes) in [("Chart.yaml", yaml.into_bytes()), ("templates/x.yaml", noise(200_000))] {
+    for (path, bytes) in [("Chart.yaml", yaml.into_bytes()), ("files/x.bin", noise(200_000))] {
         let mut header = tar::Header::new_ustar();
         header.set_size(bytes.len() as u64);
         header.set_mode(0o644);

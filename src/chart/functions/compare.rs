@@ -74,6 +74,9 @@ fn whole(value: &Value) -> i64 {
 
 /// Returns whether `eq` holds.
 pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, Trouble> {
+    if matches!(a, Value::Nil) || matches!(b, Value::Nil) {
+        return Ok(matches!((a, b), (Value::Nil, Value::Nil)));
+    }
     let incomparable = |value: &Value| matches!(value, Value::List(_) | Value::Map(_) | Value::Bytes(_));
     if incomparable(a) {
         return Err(Trouble::Wrong(format!("a {} cannot be compared", a.type_name())));
@@ -86,7 +89,6 @@ pub(crate) fn equal(a: &Value, b: &Value) -> Result<bool, Trouble> {
         (Some(_), Some(_)) => Ok(a.same(b, 0)),
         (None, None) if incomparable(b) => Err(Trouble::Wrong(format!("a {} cannot be compared", b.type_name()))),
         (None, None) => Ok(a.same(b, 0)),
-        _ if matches!(a, Value::Nil) || matches!(b, Value::Nil) => Ok(false),
         _ => Err(Trouble::Wrong(format!("incompatible types for comparison: {} and {}", a.type_name(), b.type_name()))),
     }
 }

@@ -22,13 +22,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
     }),
     function("set", |_, given| {
         let table = given.map(0)?;
+        if matches!(given.any(0)?, Value::Nil) {
+            return Err("there is no dictionary to put anything into".into());
+        }
         table.entries.borrow_mut().insert(given.text(1)?.into(), given.any(2)?.clone());
-        Ok(Value::Map(table.clone()))
+        Ok(Value::Map(table))
     }),
     function("unset", |_, given| {
         let table = given.map(0)?;
         table.entries.borrow_mut().remove(given.text(1)?);
-        Ok(Value::Map(table.clone()))
+        Ok(Value::Map(table))
     }),
     function("hasKey", |_, given| Ok(given.map(0)?.entries.borrow().contains_key(given.text(1)?).into())),
     function("pluck", |_, given| {
@@ -47,11 +50,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function("values", |_, given| Ok(Value::list(given.map(0)?.entries.borrow().values().cloned().collect()))),
     function("pick", |_, given| {
         let keys = texts(given, 1)?;
-        Ok(filtered(given.map(0)?, |key| keys.contains(&key)))
+        Ok(filtered(given.map(0)?.as_ref(), |key| keys.contains(&key)))
     }),
     function("omit", |_, given| {
         let keys = texts(given, 1)?;
-        Ok(filtered(given.map(0)?, |key| !keys.contains(&key)))
+        Ok(filtered(given.map(0)?.as_ref(), |key| !keys.contains(&key)))
     }),
     function("merge", |engine, given| merge(engine, given, false)),
     function("mustMerge", |engine, given| merge(engine, given, false)),
@@ -92,9 +95,9 @@ fn copy(engine: &mut Engine, value: &Value, depth: usize) -> Result<Value, Troub
 fn merge(engine: &mut Engine, given: &Arguments, overwrite: bool) -> Result<Value, Trouble> {
     let into = given.map(0)?;
     for at in 1..given.0.len() {
-        merge_into(engine, into, given.map(at)?, (overwrite, 0))?;
+        merge_into(engine, &into, &given.map(at)?, (overwrite, 0))?;
     }
-    Ok(Value::Map(into.clone()))
+    Ok(Value::Map(into))
 }
 
 /// Merges as the Go library mergo does: an empty value counts as none, and without `overwrite` gives way.

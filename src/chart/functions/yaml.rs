@@ -71,7 +71,9 @@ impl Writer<'_> {
                 Ok(())
             }
             other => {
-                self.scalar(other, place, false)?;
+                // A scalar behind a dash goes on below the dash's own text.
+                let indent = if place.depth == 0 { place.indent } else { place.indent.saturating_sub(2) };
+                self.scalar(other, Place { indent, ..place }, false)?;
                 self.out.push('\n');
                 Ok(())
             }

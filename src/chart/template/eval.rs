@@ -430,6 +430,10 @@ impl Frame<'_> {
     ) -> Result<Value, Trouble> {
         let mut value = from.clone();
         let Some((end, way)) = path.split_last() else { return Ok(value) };
+        // What begins with nothing is nothing; only what becomes nothing on the way is a mistake, as in Go.
+        if matches!(value, Value::Nil) {
+            return Ok(value);
+        }
         for name in way {
             value = self.field(&value, name, None)?;
         }
@@ -509,10 +513,11 @@ impl Arguments {
         }
     }
 
-    /// Returns the dictionary at a place.
-    pub fn map(&self, at: usize) -> Result<&Rc<Table>, Trouble> {
+    /// Returns the dictionary at a place; nothing counts as an empty one.
+    pub fn map(&self, at: usize) -> Result<Rc<Table>, Trouble> {
         match self.any(at)? {
-            Value::Map(table) => Ok(table),
+            Value::Map(table) => Ok(table.clone()),
+            Value::Nil => Ok(Rc::default()),
             other => Err(Trouble::Wrong(format!("argument {} is a dictionary, found {}", at + 1, other.type_name()))),
         }
     }

@@ -229,7 +229,7 @@ impl<'t> Lexer<'t> {
         let part = |at: usize| {
             let (byte, before) = (bytes[at], if at == 0 { b' ' } else { bytes[at - 1] });
             match byte {
-                b'+' | b'-' => at == 0 || (!hex && matches!(before, b'e' | b'E')),
+                b'+' | b'-' => at == 0 || matches!(before, b'p' | b'P') || (!hex && matches!(before, b'e' | b'E')),
                 b'.' | b'_' => true,
                 other => other.is_ascii_alphanumeric(),
             }
@@ -240,14 +240,8 @@ impl<'t> Lexer<'t> {
         if let Some(number) = whole_number(&plain) {
             return Ok((Kind::Int(number), end));
         }
-        match plain.parse::<f64>() {
-            // A constant such as 1e3 is whole, and Go lets it be an int.
-            Ok(number) if number.fract() == 0.0 && number.abs() < 9e15 && !plain.contains('.') =>
-            {
-                #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
-                Ok((Kind::Int(number as i64), end))
-            }
-            Ok(number) if number.is_finite() => Ok((Kind::Float(number), end)),
+        match plain.parse::<f64>().ok().or_else(|| hex_float(&plain)) {
+            Some(number) if number.is_finite() => Ok((Kind::Float(number), end)),
             _ => self.wrong(format!("{text:?} is no number")),
         }
     }
@@ -273,6 +267,18 @@ pub(crate) fn whole_number(text: &str) -> Option<i64> {
     }
     let size = i128::from(u64::from_str_radix(digits, radix).ok()?);
     i64::try_from(if negative { -size } else { size }).ok()
+}
+
+/// Reads a float such as `0x1p-2`: a hexadecimal whole number times a power of two.
+fn hex_float(text: &str) -> Option<f64> {
+    let (negative, digits) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
+    let lower = digits.to_ascii_lowercase();
+    let (mantissa, power) = lower.strip_prefix("0x")?.split_once('p')?;
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = u32::from_str_radix(&format!("{whole}{part}"), 16).ok()?;
+    let power = power.parse::<i32>().ok()? - 4 * i32::try_from(part.len()).ok()?;
+    let number = f64::from(digits) * 2_f64.powi(power);
+    Some(if negative { -number } else { number })
 }
 
 /// Reads what follows a backslash.
@@ -321,7 +327,7 @@ mod tests {
 
     #[test]
     fn literals_are_those_of_go() {
-        let read = kinds(r#"{{ "a\n\"\u00e9" `\n` 'x' 0x1F 1_000 1.5 1e3 $ $x .a.b }}"#);
+        let read = kinds(r#"{{ "a\n\"\u00e9" `\n` 'x' 0x1F 1_000 1.5 1e3 0x1p4 $ $x .a.b }}"#);
         let read: Vec<Kind<'_>> = read.into_iter().filter(|kind| *kind != Kind::Blank).collect();
         let want = [
             Kind::Open,
@@ -331,7 +337,8 @@ mod tests {
             Kind::Int(31),
             Kind::Int(1000),
             Kind::Float(1.5),
-            Kind::Int(1000),
+            Kind::Float(1000.0),
+            Kind::Float(16.0),
             Kind::Variable("$"),
             Kind::Variable("$x"),
             Kind::Field("a"),

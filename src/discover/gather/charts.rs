@@ -2,7 +2,7 @@
 
 use super::super::chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
 use super::super::files::Named;
-use super::super::select::TagSelection;
+use super::super::tags::TagSelection;
 use super::super::{Found, PlatformRule, Problem, Want, note};
 use super::{Cause, Discovering};
 use crate::document::lock::Role;

@@ -1,7 +1,7 @@
 //! What was seen becomes what is wanted: by its certainty, by the rules and decisions of the mirror file.
 
 use super::super::kube::KubeError;
-use super::super::sighting::{Certainty, Need, Sighting};
+use super::super::sighting::{Certainty, How, Need, Sighting};
 use super::super::{DiscoverError, Found, Problem, Want, note};
 use super::{Cause, Discovering};
 use crate::discover::operators::Table;
@@ -13,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Places of one image in one chart that a lock lists.
 const PLACES: usize = 8;
+/// Images that a note names.
+const NAMED: usize = 4;
 
 /// Something seen, with the path that leads to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -163,15 +165,10 @@ impl Discovering<'_> {
             Some(reference) => wanted.contains(reference),
             None => false,
         };
-        let (mut open, mut told) = (Vec::new(), Vec::new());
-        for seen in self.seen.iter().filter(|seen| !settled(seen)) {
-            match seen.sighting.certainty {
-                Certainty::Out => told.push(ruled_out(seen)),
-                _ => open.push(seen.clone()),
-            }
-        }
-        self.out.undecided = open;
-        self.out.findings.extend(told);
+        let open = self.seen.iter().filter(|seen| !settled(seen)).cloned();
+        let (out, open): (Vec<Seen>, Vec<Seen>) = open.partition(|seen| seen.sighting.certainty == Certainty::Out);
+        self.out.findings.extend(ruled_out(&out));
+        (self.out.undecided, self.out.ruled_out) = (open, out);
     }
 }
 
@@ -182,10 +179,30 @@ fn place(found: &Found) -> Option<&Repository> {
     }
 }
 
-fn ruled_out(seen: &Seen) -> Finding {
-    let sighting = &seen.sighting;
-    let named = if sighting.text.is_empty() { "an image".to_owned() } else { format!("{:?}", sighting.text) };
-    note(sighting.spot.to_string(), format!("{named} is not included: {}", sighting.remark))
+/// Tells what was ruled out: each by itself, but what the files of one chart only name in one line.
+fn ruled_out(out: &[Seen]) -> Vec<Finding> {
+    let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut told = Vec::new();
+    for Seen { sighting, chart, .. } in out {
+        let text = if sighting.text.is_empty() { "an image".to_owned() } else { format!("{:?}", sighting.text) };
+        match (&sighting.how, chart) {
+            (How::Values | How::Template | How::Declared, Some(chart)) => {
+                named.entry(chart).or_default().insert(&sighting.text);
+            }
+            _ => told.push(note(sighting.spot.to_string(), format!("{text} is not included: {}", sighting.remark))),
+        }
+    }
+    told.extend(named.into_iter().map(|(chart, texts)| {
+        let few: Vec<&str> = texts.iter().copied().take(NAMED).collect();
+        let more = if texts.len() > NAMED { ", …" } else { "" };
+        let what = format!(
+            "{} of the images that its files name are not run with these values and not included: {}{more}",
+            texts.len(),
+            few.join(", ")
+        );
+        note(chart, what).with_hint("airlift resolve --list -o json says where each stands")
+    }));
+    told
 }
 
 /// Puts the sightings of one text together, the surest first; less sure ones of the same text say nothing new.

@@ -99,7 +99,7 @@ impl<'n> Walk<'_, 'n> {
     }
 
     fn config(&mut self, node: &Node, key: &str, text: &str) {
-        if text.contains('\n') || text.trim_start().starts_with(['{', '[']) {
+        if text.contains('\n') || text.contains(": ") || text.trim_start().starts_with(['{', '[']) {
             self.document(node, text);
         } else {
             self.said(node, text, parts::is_image_key(key));

@@ -104,7 +104,7 @@ pub(super) fn read(file: &Named, errors: &mut Vec<KustomizeError>) -> Option<Kus
 
 pub(super) fn parse(text: &str, file: &Named, errors: &mut Vec<KustomizeError>) -> Result<Kustomization, PaperError> {
     let node = yaml::document(text, &file.shown)?;
-    let clerk = Clerk::new(&file.shown);
+    let clerk = Clerk::new(&file.shown).reading(text);
     if node.value == Value::Null {
         return Ok(Kustomization::default());
     }

@@ -31,7 +31,9 @@ pub(super) fn set(node: &mut Node, key: &str, value: Node) {
     let Some(entries) = entries_mut(node) else { return };
     match entries.iter_mut().find(|entry| entry.key == key) {
         Some(entry) => entry.value = value,
-        None => entries.push(Entry { key: key.to_owned(), line: value.line, column: value.column, value }),
+        None => {
+            entries.push(Entry { key: key.to_owned(), plain: false, line: value.line, column: value.column, value })
+        }
     }
 }
 

@@ -2,10 +2,10 @@
 
 use super::charts;
 use super::made;
+use super::selection::{CHOOSING, tag_wish};
 use super::{
     All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
-    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, TagWish, Wish, catalogue, flux,
-    image_fields,
+    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, Wish, catalogue, flux, image_fields,
 };
 use crate::document::Envelope;
 use crate::document::form::{Clerk, Form};
@@ -33,8 +33,10 @@ pub(super) const FIELDS: &[&str] = &[
     "rendering",
     "decisions",
 ];
-pub(super) const IMAGE: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list", "platforms"];
-pub(super) const ARTIFACT: &[&str] = &["ref", "repository", "tags", "semver", "newest", "list"];
+pub(super) const IMAGE: &[&str] =
+    &["ref", "repository", "tags", "regex", "semver", "newest", "since", "except", "list", "platforms"];
+pub(super) const ARTIFACT: &[&str] =
+    &["ref", "repository", "tags", "regex", "semver", "newest", "since", "except", "list"];
 pub(super) const BLUEPRINTS: &[&str] =
     &["catalogue", "artifact", "roots", "all", "conditional", "values", "images", "include", "exclude", "graph"];
 pub(super) const ROOT: &[&str] = &["blueprint", "version"];
@@ -100,7 +102,7 @@ fn source(clerk: &Clerk<'_>, node: &Node, known: &[&str]) -> Option<Source> {
 pub(super) fn fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<Source> {
     let platforms = form.get("platforms").map(|node| platform_rule(clerk, node));
     let forms = ["ref", "repository", "list"].map(|name| form.get(name));
-    let chosen = ["tags", "semver", "newest"].into_iter().find_map(|name| form.get(name));
+    let chosen = CHOOSING.into_iter().find_map(|name| form.get(name));
     let wish = match (forms, chosen) {
         ([Some(one), None, None], None) => Wish::Reference(reference(clerk, one)?),
         ([None, None, Some(path)], None) => Wish::List(clerk.text(path)?),
@@ -108,7 +110,7 @@ pub(super) fn fields(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<
             Wish::Tags { repository: repository(clerk, name)?, tags: tag_wish(clerk, node, form)? }
         }
         ([Some(_), None, None] | [None, None, Some(_)], Some(field)) => {
-            clerk.note(field, "tags, semver and newest belong to a repository");
+            clerk.note(field, "fields that choose among tags belong to a repository");
             return None;
         }
         _ => {
@@ -126,31 +128,6 @@ fn repository(clerk: &Clerk<'_>, node: &Node) -> Option<Repository> {
         return None;
     }
     Some(name.repository)
-}
-
-fn tag_wish(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>) -> Option<TagWish> {
-    let mut wish = TagWish { semver: form.text("semver"), ..TagWish::default() };
-    for text in clerk.texts(form.get("tags")) {
-        if text.contains(['*', '?', '[', '{']) {
-            wish.patterns.push(text);
-        } else {
-            match text.parse() {
-                Ok(tag) => wish.names.push(tag),
-                Err(error) => clerk.note(node, format!("tags: {error}")),
-            }
-        }
-    }
-    if let Some(newest) = form.get("newest") {
-        wish.newest = clerk.parsed(newest);
-        if wish.newest == Some(0) {
-            clerk.note(newest, "newest is at least 1");
-        }
-    }
-    if wish == TagWish::default() {
-        clerk.note(node, "a repository needs tags, semver or newest; tags: \"*\" means all");
-        return None;
-    }
-    Some(wish)
 }
 
 fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {

@@ -3,7 +3,6 @@
 //! A chart comes behind the images that it runs, so that whoever sees it arrive can use it. Whatever cannot be had or
 //! does not render is listed before the run fails: a list of images that may be too short is never returned.
 
-mod helm_index;
 mod known;
 mod read;
 mod render;
@@ -12,15 +11,16 @@ mod repositories;
 use super::context::Context;
 use super::error::{ChartFault, FlowError, ItemFault};
 use super::pool;
-use super::resolve::{Update, Wishes, resolve};
-use crate::chart::{Chart, HelmProgram, Renderer};
+use super::resolve::{Wishes, resolve};
+use super::update::Update;
+use crate::chart::{Chart, HelmProgram, OwnRenderer, Renderer};
 use crate::discover::operators::Table;
-use crate::discover::{ChartOrigin, ChartWant, Discovering, Found, PlatformRule, Want};
+use crate::discover::{ChartOrigin, ChartPlace, ChartWant, Discovering, Found, PlatformRule, TagSelection, Want};
 use crate::document::lock::{Lock, LockedArtifact, Role, Target};
 use crate::document::rendered::RenderedWith;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::port::Source;
-use crate::model::{Finding, ImageRef};
+use crate::model::{Finding, ImageRef, Repository};
 use read::{Archive, Unread};
 use render::{Job, Looked};
 use repositories::{Exact, Repositories};
@@ -61,14 +61,14 @@ pub struct Pinning<'a> {
 pub struct ChartPins {
     /// Charts that are pinned already.
     pub pinned: Vec<LockedArtifact>,
-    rendered: BTreeMap<ImageRef, RenderedWith>,
+    rendered: BTreeMap<ImageRef, Vec<RenderedWith>>,
 }
 
 impl ChartPins {
     /// Notes in a lock how its charts were rendered.
     pub fn record(&self, lock: &mut Lock) {
         for artifact in &mut lock.artifacts {
-            artifact.rendered = self.rendered.get(&artifact.source).cloned();
+            artifact.rendered = self.rendered.get(&artifact.source).cloned().unwrap_or_default();
         }
     }
 }
@@ -99,7 +99,7 @@ pub fn look_into(
     context: &Context<'_>,
 ) -> Result<ChartPins, FlowError> {
     let repositories = Repositories::new(source);
-    let items = choose(discovering.found(), &repositories, context)?;
+    let items = choose(discovering.found(), &repositories, source, context)?;
     if items.is_empty() {
         return Ok(ChartPins::default());
     }
@@ -117,7 +117,7 @@ pub fn look_into(
             let origin = ChartOrigin { at: item.at, name: read.name, shown: shown(&item.exact, &read.version) };
             place.extend(discovering.chart_seen(&origin, read.looked.sightings, read.looked.errors));
             if let Exact::Artifact(name) | Exact::File { source: name, .. } = &item.exact {
-                pins.rendered.insert(with_tag(name), read.record);
+                pins.rendered.entry(with_tag(name)).or_default().push(read.record);
             }
         }
         place.extend(carried);
@@ -127,7 +127,12 @@ pub fn look_into(
 }
 
 /// Chooses the charts that are meant. All that cannot be chosen are listed.
-fn choose(found: &[Found], repositories: &Repositories<'_>, context: &Context<'_>) -> Result<Vec<Item>, FlowError> {
+fn choose(
+    found: &[Found],
+    repositories: &Repositories<'_>,
+    source: &dyn Source,
+    context: &Context<'_>,
+) -> Result<Vec<Item>, FlowError> {
     let wishes: Vec<(usize, &Found, &ChartWant)> = found
         .iter()
         .enumerate()
@@ -138,8 +143,12 @@ fn choose(found: &[Found], repositories: &Repositories<'_>, context: &Context<'_
         .collect();
     let chosen = pool::all(&wishes, context.threads, |(_, found, want)| {
         context.go_on()?;
+        if let ChartPlace::Tags { repository, selection } = &want.place {
+            return tagged(found, repository, selection, (source, context));
+        }
         let item = || format!("{} (wanted by {})", want.place, found.why.join(" → "));
-        repositories.exact(&want.place).map_err(|fault| FlowError::source(item(), fault))
+        let exact = repositories.exact(&want.place).map_err(|fault| FlowError::source(item(), fault))?;
+        Ok(exact.into_iter().collect())
     });
     let mut items = Vec::new();
     let mut faults = Vec::new();
@@ -154,6 +163,20 @@ fn choose(found: &[Found], repositories: &Repositories<'_>, context: &Context<'_
         }
     }
     if faults.is_empty() { Ok(items) } else { Err(FlowError::Source(faults)) }
+}
+
+/// Returns the charts among the tags of a repository that a selection takes.
+fn tagged(
+    found: &Found,
+    repository: &Repository,
+    selection: &TagSelection,
+    (source, context): (&dyn Source, &Context<'_>),
+) -> Result<Vec<Exact>, FlowError> {
+    let want = Want::Tags { repository: repository.clone(), selection: selection.clone() };
+    let wish = [Found { want, ..found.clone() }];
+    let chosen = super::choose::choose(&wish, source, context)?;
+    let named = |tag| Exact::Artifact(ImageRef { repository: repository.clone(), tag: Some(tag), digest: None });
+    Ok(chosen.into_iter().filter_map(|(_, tag)| tag.map(named)).collect())
 }
 
 /// Returns the wish for the chart itself, where it is carried.
@@ -272,7 +295,7 @@ fn with_tag(name: &ImageRef) -> ImageRef {
 /// Makes the renderer that was chosen.
 fn renderer(choice: &RendererChoice) -> Result<Box<dyn Renderer + Sync>, FlowError> {
     match choice {
-        RendererChoice::Own => Err(FlowError::Usage("no own renderer".to_owned())),
+        RendererChoice::Own => Ok(Box::new(OwnRenderer)),
         RendererChoice::Helm(path) => {
             let program = HelmProgram::at(path).map_err(|error| FlowError::Usage(error.to_string()))?;
             Ok(Box::new(program))

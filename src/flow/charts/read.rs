@@ -165,8 +165,7 @@ fn fetch(
     source: &dyn Source,
 ) -> Result<Chart, Unread> {
     let place = declared(chart, dependency).map_err(Unread::Chart)?;
-    let exact = repositories.exact(&place)?.into_iter().next();
-    match exact {
+    match repositories.exact(&place)? {
         Some(Exact::Artifact(name)) => {
             let bytes = layer(&name, &name.reference(), source)?;
             Chart::from_archive(bytes.as_slice(), &name.to_string()).map_err(|error| Unread::Chart(error.to_string()))
@@ -217,5 +216,21 @@ fn put(chart: &mut Chart, dependency: &Dependency, below: &Chart) {
     }
     for child in &mut chart.dependencies {
         put(child, dependency, below);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_archive_is_read_up_to_the_limit_and_checked() {
+        let room = limits::CHART_ARCHIVE_BYTES;
+        assert_eq!(bounded(std::io::repeat(7).take(room), "x").unwrap().len() as u64, room);
+        let fault = bounded(std::io::repeat(7).take(room + 1), "x").unwrap_err();
+        assert_eq!(fault.kind, FaultKind::TooLarge);
+        let digest = Digest::of(b"chart");
+        assert!(checked(b"chart".to_vec(), Some(&digest), "x").is_ok());
+        assert_eq!(checked(b"other".to_vec(), Some(&digest), "x").unwrap_err().kind, FaultKind::Damaged);
     }
 }

@@ -58,12 +58,15 @@ impl Job<'_> {
         let sets = if self.want.sets.is_empty() { &own[..] } else { &self.want.sets[..] };
         let (mut looked, mut templates) = (Looked::default(), BTreeSet::new());
         let known = Known::of(self.chart);
-        let mut defines = false;
+        let (mut defines, mut raw) = (false, Vec::new());
         for set in sets {
             let values: Vec<Value> = set.layers.iter().map(|layer| layer.values.clone()).collect();
             let mut whole = self.scan(&values, Around::default())?;
-            if known.asks_for_upgrades {
-                whole.take(self.scan(&values, Around { upgrade: true, ..Around::default() })?);
+            // Some charts refuse an upgrade without secrets of the release that is there; nothing can be compared then.
+            if known.asks_for_upgrades
+                && let Ok(upgraded) = self.scan(&values, Around { upgrade: true, ..Around::default() })
+            {
+                whole.take(upgraded);
             }
             let further = self.depends(&values, &whole, &known)?;
             templates.extend(whole.templates);
@@ -75,8 +78,9 @@ impl Job<'_> {
                 sighting
             };
             let fresh = whole.sightings.into_iter().chain(further);
-            let fresh: Vec<Sighting> = fresh.filter(|seen| !looked.sightings.contains(seen)).map(named).collect();
-            looked.sightings.extend(fresh);
+            let fresh: Vec<Sighting> = fresh.filter(|seen| !raw.contains(seen)).collect();
+            raw.extend(fresh.iter().cloned());
+            looked.sightings.extend(fresh.into_iter().map(named));
             looked.errors.extend(whole.errors);
             looked.findings.extend(whole.findings);
             looked.choices.extend(whole.choices);

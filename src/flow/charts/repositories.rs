@@ -2,10 +2,10 @@
 //!
 //! Each list of tags and each index is asked for once in a run, however many charts and dependencies come from it.
 
-use super::helm_index::{self, IndexEntry};
 use crate::chart::{Constraint, Version};
 use crate::discover::ChartPlace;
 use crate::discover::files::Named;
+use crate::discover::helm_index::{self, IndexEntry};
 use crate::document::made::{MadeForm, MadeWish};
 use crate::document::mirror::derived_chart;
 use crate::model::port::Source;
@@ -49,27 +49,17 @@ impl<'a> Repositories<'a> {
         Self { source, tags: Mutex::default(), indexes: Mutex::default() }
     }
 
-    /// Returns the charts that `place` means; at least one.
-    pub fn exact(&self, place: &ChartPlace) -> Result<Vec<Exact>, Fault> {
-        let one = |exact| Ok(vec![exact]);
+    /// Returns the chart that `place` means; nothing where it means tags, among which [`super::super::choose`] chooses.
+    pub fn exact(&self, place: &ChartPlace) -> Result<Option<Exact>, Fault> {
         match place {
-            ChartPlace::Artifact(reference) => one(Exact::Artifact(reference.clone())),
-            ChartPlace::Path(named) => one(Exact::Path(named.clone())),
-            ChartPlace::File { source, made } => one(Exact::File { source: source.clone(), made: made.clone() }),
-            ChartPlace::Oci { repository, version } => one(self.in_registry(repository, version.as_deref())?),
+            ChartPlace::Artifact(reference) => Ok(Some(Exact::Artifact(reference.clone()))),
+            ChartPlace::Path(named) => Ok(Some(Exact::Path(named.clone()))),
+            ChartPlace::File { source, made } => Ok(Some(Exact::File { source: source.clone(), made: made.clone() })),
+            ChartPlace::Oci { repository, version } => self.in_registry(repository, version.as_deref()).map(Some),
             ChartPlace::Http { repository, name, version } => {
-                one(self.in_index(repository, name, version.as_deref().unwrap_or_default())?)
+                self.in_index(repository, name, version.as_deref().unwrap_or_default()).map(Some)
             }
-            ChartPlace::Tags { repository, selection } => {
-                let tags = self.tags(repository)?;
-                let chosen = selection.select(&tags);
-                if chosen.is_empty() {
-                    let names = tags.iter().map(Tag::as_str).collect::<Vec<_>>();
-                    return Err(none(&repository.to_string(), &selection.to_string(), &names));
-                }
-                let named = |tag| ImageRef { repository: repository.clone(), tag: Some(tag), digest: None };
-                Ok(chosen.into_iter().map(|tag| Exact::Artifact(named(tag))).collect())
-            }
+            ChartPlace::Tags { .. } => Ok(None),
         }
     }
 

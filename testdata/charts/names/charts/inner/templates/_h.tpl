@@ -1,0 +1,2 @@
+{{- define "shared" -}}inner{{- end -}}
+{{- define "inner.shared" -}}via-{{ include "shared" . }}{{- end -}}

@@ -1,0 +1,2 @@
+{{- define "shared" -}}outer-b{{- end -}}
+{{- define "empty" -}}filled{{- end -}}

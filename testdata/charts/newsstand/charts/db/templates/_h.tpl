@@ -1,0 +1,1 @@
+{{- define "db.address" -}}{{ .Chart.Name }}.{{ .Release.Namespace }}:{{ .Values.port }}{{- end -}}
