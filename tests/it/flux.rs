@@ -363,3 +363,79 @@ fn the_whole_cluster_folder_of_the_platform_is_followed_through_its_kustomizatio
     let charts: std::collections::BTreeSet<String> = sets.map(name).collect();
     assert_eq!(charts.len(), 5, "{charts:?}");
 }
+
+#[test]
+fn the_fields_of_a_kit_are_checked_with_their_lines() {
+    let files = folder(&[("kit/r.yaml", REPOSITORIES)]);
+    for (entry, said) in [
+        ("[{pth: ./kit}]", "unknown field \"pth\"; did you mean \"path\"?"),
+        ("[{substitute: {A: b}}]", "the field \"path\" is missing"),
+        ("[{path: ./kit, substitute: [a]}]", "expected a mapping of names to texts, found a list"),
+        ("[{path: ./kit, substitute: {'A-B': c}}]", "\"A-B\" is no name of a variable"),
+        ("[{path: ./kit, substitute: {A: [b]}}]", "A: expected a text, found a list"),
+        ("./kit", "expected a list, found a text"),
+    ] {
+        let error = fails_in(&files, &format!("flux: {entry}\n"));
+        assert!(error.contains("mirror.yaml:3") && error.contains(said), "{entry}: {error}");
+    }
+    let wrong = fails_in(&files, "flux: [{path: ./kit, include: ['a[']}]\n");
+    assert!(wrong.contains("\"a[\" is no pattern"), "{wrong}");
+}
+
+#[test]
+fn what_a_release_lacks_is_told_by_its_field() {
+    let base = release("a", "bp-a", "1.0.0", "");
+    for (from, to, said) in [
+        ("      chart: bp-a\n", "", "spec.chart.spec: chart is missing"),
+        ("      sourceRef: { kind: HelmRepository, name: press }\n", "", "spec.chart.spec: sourceRef is missing"),
+        ("kind: HelmRepository, name: press", "kind: HelmRepository", "spec.chart.spec.sourceRef: name is missing"),
+        (
+            "kind: HelmRepository",
+            "kind: Cupboard",
+            "kind \"Cupboard\" is none of HelmRepository, GitRepository, Bucket",
+        ),
+        ("chart: bp-a", "chart: [bp-a]", "spec.chart.spec.chart: expected a text, found a list"),
+        ("chart: bp-a", "chart: Bp-A", "spec.chart.spec.chart: "),
+        (
+            "name: press }",
+            "name: pres }",
+            "HelmRepository flux-system/pres; did you mean flux-system/press? is not in the folder",
+        ),
+    ] {
+        let error = refuses(&[("kit/a.yaml", &base.replacen(from, to, 1))], "");
+        assert!(error.contains(said), "{said}: {error}");
+        assert!(error.contains("kit/a.yaml:") && error.contains("HelmRelease/flux-system/a"), "{error}");
+    }
+    let neither =
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: { name: n }\nspec: { interval: 5m }\n";
+    assert!(
+        refuses(&[("kit/n.yaml", neither)], "")
+            .contains("neither spec.chart.spec nor spec.chartRef says which chart it is")
+    );
+}
+
+#[test]
+fn values_that_cannot_be_read_are_told_by_their_place() {
+    for (more, said) in [
+        ("values: [a]", "spec.values: expected a mapping, found a list"),
+        (
+            "valuesFrom:\n- { kind: Cupboard, name: c }",
+            "spec.valuesFrom[0]: kind \"Cupboard\" is none of ConfigMap, Secret",
+        ),
+        ("valuesFrom:\n- { kind: ConfigMap }", "spec.valuesFrom[0]: name is missing"),
+        (
+            "valuesFrom:\n- { kind: ConfigMap, name: m, valuesKey: gone }",
+            "the key \"gone\" of ConfigMap flux-system/m is not in the folder",
+        ),
+        ("valuesFrom:\n- { kind: ConfigMap, name: m, valuesKey: list }", "values are a mapping, not a list"),
+        (
+            "valuesFrom:\n- { kind: ConfigMap, name: m, valuesKey: one, targetPath: 'a[0]' }",
+            "a targetPath with lists or escapes is not supported",
+        ),
+        ("dependsOn:\n- { namespace: x }", "spec.dependsOn[0]: name is missing"),
+    ] {
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: m, namespace: flux-system }\ndata: { list: '[a]', one: '1' }\n";
+        let error = refuses(&[("kit/a.yaml", &release("a", "bp-a", "1.0.0", more)), ("kit/m.yaml", map)], "");
+        assert!(error.contains(said), "{said}: {error}");
+    }
+}

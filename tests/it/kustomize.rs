@@ -195,3 +195,64 @@ fn what_could_change_images_and_is_not_followed_is_refused() {
     }
     assert!(refuses(&[("site/web.yaml", &web())]).contains("there is no kustomization.yaml in it"));
 }
+
+#[test]
+fn generated_objects_are_created_replaced_and_joined_as_their_entries_say() {
+    let base = "configMapGenerator:\n- {name: c, literals: ['A=ghcr.io/press/a:1', 'B=ghcr.io/press/b:1']}\n";
+    let build_on = |behavior: &str| {
+        let site = format!(
+            "resources: [../base]\nconfigMapGenerator:\n- {{name: c, behavior: {behavior}, literals: ['A=ghcr.io/press/a:2']}}\n"
+        );
+        let files = [("base/kustomization.yaml", base), ("site/kustomization.yaml", &*site)];
+        let discovery = build(&files)?;
+        Ok::<String, String>(format!("{:?}{:?}{}", names(&discovery), discovery.undecided, told(&discovery)))
+    };
+    let joined = build_on("merge").unwrap();
+    assert!(
+        joined.contains("ghcr.io/press/a:2")
+            && joined.contains("ghcr.io/press/b:1")
+            && !joined.contains("ghcr.io/press/a:1"),
+        "{joined}"
+    );
+    let replaced = build_on("replace").unwrap();
+    assert!(replaced.contains("ghcr.io/press/a:2") && !replaced.contains("ghcr.io/press/b:1"), "{replaced}");
+    assert!(build_on("create").unwrap_err().contains("ConfigMap c is there already"));
+    assert!(build_on("invent").unwrap_err().contains("none of: unspecified, create, replace, merge"));
+}
+
+#[test]
+fn a_patch_may_change_many_objects_and_keeps_their_names() {
+    let pods: String = ["a", "b", "c"]
+        .iter()
+        .map(|name| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {{containers: [{{name: m, image: '{name}:1'}}]}}\n---\n"))
+        .collect();
+    let kustomization = "resources: [pods.yaml]\npatches:\n- target: {kind: Pod, name: '[ab]'}\n  patch: |-\n    metadata: {name: other}\n    spec: {containers: [{name: m, image: 'patched:1'}]}\n\
+                         - target: {kind: Service}\n  patch: '[{op: remove, path: /spec}]'\n";
+    let discovery = build(&[("site/pods.yaml", &pods), ("site/kustomization.yaml", kustomization)]).unwrap();
+    let found = names(&discovery);
+    assert_eq!(found, ["docker.io/library/patched:1", "docker.io/library/patched:1", "docker.io/library/c:1"]);
+    assert!(discovery.found[0].why[1].contains("Pod/a") && discovery.found[1].why[1].contains("Pod/b"));
+    assert!(
+        told(&discovery).contains("no object fits the target of this patch; it does nothing"),
+        "{}",
+        told(&discovery)
+    );
+}
+
+#[test]
+fn a_patch_that_cannot_be_applied_names_its_place_and_reason() {
+    for (patch, said) in [
+        ("[{op: replace, path: /spec/nothing, value: 1}]", "operation 0: the object has nothing at /spec/nothing"),
+        ("[{op: add, path: /spec/template/spec/containers/9, value: {}}]", "has nothing at"),
+        (
+            "{spec: {template: {spec: {containers: [{image: 'x:1'}]}}}}",
+            "an item of a list that is joined by \"name\" has no name",
+        ),
+        ("{spec: {$retainKeys: [x]}}", "the directive $retainKeys is not supported"),
+    ] {
+        let kustomization =
+            format!("resources: [web.yaml]\npatches: [{{target: {{kind: Deployment}}, patch: \"{patch}\"}}]\n");
+        let error = refuses(&[("site/web.yaml", &web()), ("site/kustomization.yaml", &kustomization)]);
+        assert!(error.contains("site/kustomization.yaml: patches[0]: ") && error.contains(said), "{patch}: {error}");
+    }
+}

@@ -23,6 +23,7 @@ mod kustomize;
 mod limits;
 mod lock_operations;
 mod made;
+mod operators;
 mod registry_client;
 mod registry_server;
 mod selection;

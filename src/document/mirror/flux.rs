@@ -13,7 +13,7 @@
 //! ```
 
 use crate::document::form::Clerk;
-use crate::document::yaml::Node;
+use crate::document::yaml::{Node, Value};
 use std::collections::BTreeMap;
 
 /// Fields of an entry.
@@ -57,7 +57,7 @@ pub(super) fn read(clerk: &Clerk<'_>, node: &Node) -> Option<FluxSource> {
 
 /// Reads a mapping of names to texts; numbers and truth values keep their spelling, and nothing is the empty text.
 fn variables(clerk: &Clerk<'_>, node: &Node) -> BTreeMap<String, String> {
-    if node.entries().is_empty() && node.text().is_some() {
+    if !matches!(node.value, Value::Map(_)) {
         clerk.note(node, format!("expected a mapping of names to texts, found {}", node.kind()));
     }
     let mut found = BTreeMap::new();
