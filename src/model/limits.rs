@@ -54,7 +54,7 @@ pub const TAG_CHARS: usize = 128;
 /// Document that a person wrote (mirror file, policy, Kubernetes YAML, image list), in bytes.
 pub const PAPER_BYTES: u64 = 64 << 20;
 /// Files of a catalogue that is fetched or unpacked.
-pub const CATALOGUE_FILES: usize = 20_000;
+pub const CATALOGUE_FILES: usize = 4_000;
 /// Archive of a checkout, unpacked, in bytes; a catalogue is a small part of it.
 pub const CATALOGUE_ARCHIVE_BYTES: u64 = 4 << 30;
 /// Kubeconfig, or a file of a certificate or token that it names, in bytes.

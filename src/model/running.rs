@@ -44,9 +44,10 @@ pub struct RunningImage {
 }
 
 impl RunningImage {
-    /// Returns the image's name, where the text is one.
+    /// Returns the image's name, where the text is one. An image's own id is none, although it reads like one.
     pub fn reference(&self) -> Option<ImageRef> {
-        self.image.parse().ok()
+        let is_id = self.image.starts_with("sha256:");
+        self.image.parse().ok().filter(|_| !is_id)
     }
 }
 
