@@ -26,6 +26,15 @@ impl Environment {
         self.get(&name.to_lowercase()).or_else(|| self.get(name))
     }
 
+    /// Returns the places where a kubeconfig is kept: those that `KUBECONFIG` lists, or the one in the home folder.
+    pub fn kubeconfigs(&self) -> Vec<PathBuf> {
+        match (self.get("KUBECONFIG"), self.get("HOME")) {
+            (Some(list), _) => std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect(),
+            (None, Some(home)) => vec![PathBuf::from(home).join(".kube/config")],
+            (None, None) => Vec::new(),
+        }
+    }
+
     /// Returns the places where container tools keep credentials, in the order of their precedence.
     pub fn auth_files(&self) -> Vec<PathBuf> {
         let home = self.get("HOME").map(PathBuf::from);

@@ -4,6 +4,7 @@
 
 mod authoring;
 mod clock;
+mod cluster;
 mod connect;
 mod environment;
 mod error;
@@ -22,6 +23,7 @@ mod rooting;
 mod signing;
 mod wanting;
 
+mod audit;
 mod countersign;
 mod demo;
 mod diff;
@@ -87,6 +89,7 @@ enum LogFormat {
 enum Command {
     Resolve(resolve::Arguments),
     Why(why::Arguments),
+    Audit(audit::Arguments),
     Pack(pack::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -123,6 +126,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
     let result = match airlift.command {
         Command::Resolve(arguments) => resolve::run(arguments, &environment, &output),
         Command::Why(arguments) => why::run(arguments, &output),
+        Command::Audit(arguments) => audit::run(arguments, &environment, &output),
         Command::Pack(arguments) => pack::run(arguments, &environment, &output),
         Command::Inspect(arguments) => inspect::run(arguments, &environment, &output),
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),

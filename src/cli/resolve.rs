@@ -1,5 +1,6 @@
 //! `airlift resolve`
 
+use super::cluster::Reaching;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
@@ -13,6 +14,7 @@ use crate::document::lock::Lock;
 use crate::flow::{
     Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
 };
+use crate::model::running::RunningImages;
 use crate::trust::LOCK_STATEMENT;
 use std::path::PathBuf;
 
@@ -22,8 +24,10 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Mirror file
-    #[arg(short, long, value_name = "MIRROR.YAML")]
-    file: PathBuf,
+    #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present = "from_kubeconfig")]
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    reaching: Reaching,
     /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
@@ -51,6 +55,24 @@ pub struct Arguments {
     connecting: Connecting,
 }
 
+/// Returns what was named: a mirror file, or what a cluster runs.
+fn wanted(arguments: &Arguments, environment: &Environment) -> Result<Wanted, CliError> {
+    match &arguments.file {
+        Some(_) if arguments.reaching.is_given() => {
+            let hint = "make one lock of each, and merge them";
+            Err(CliError::usage("a mirror file and a cluster do not make one lock").with_hint(hint))
+        }
+        Some(file) => Ok(Wanted::Mirror(file.clone())),
+        None => {
+            let reached = arguments.reaching.reach(environment)?;
+            let running = reached.cluster.running();
+            let running =
+                running.map_err(|fault| FlowError::source(format!("cluster of {}", reached.context), fault))?;
+            Ok(Wanted::Running(running, reached.context))
+        }
+    }
+}
+
 /// Resolves.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     let earlier = match arguments.lock.exists() {
@@ -68,10 +90,11 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let source = Remembering::new(&remote);
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)? };
-    if arguments.list {
-        return listing::show(&list(&arguments.file, &pins, &source, &context)?, arguments.output, output);
+    if let (true, Some(file)) = (arguments.list, &arguments.file) {
+        return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
     }
-    let lookup = look_up(&Wanted::Mirror(arguments.file), pins, &source, &context);
+    let wanted = wanted(&arguments, environment)?;
+    let lookup = look_up(&wanted, pins, &source, &context);
     if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
         output.json(&serde_json::json!({ "undecided": seen }));
     }

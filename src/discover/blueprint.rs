@@ -157,15 +157,23 @@ fn read_file(file: &Named) -> Vec<(String, Reading)> {
     for document in documents {
         match document {
             Err(error) => found.push((fallback.clone(), Err(error.into()))),
-            Ok(node) if node.get("kind").and_then(Node::text) == Some("Blueprint") => {
-                let name = node.at(&["metadata", "name"]).and_then(Node::text).map(printable);
-                let name = name.map_or(fallback.clone(), |name| canonical(&name));
-                found.push((name.clone(), blueprint(&node, name, file, &text)));
+            Ok(node) => {
+                for node in listed(&node).filter(|node| node.get("kind").and_then(Node::text) == Some("Blueprint")) {
+                    let name = node.at(&["metadata", "name"]).and_then(Node::text).map(printable);
+                    let name = name.map_or(fallback.clone(), |name| canonical(&name));
+                    found.push((name.clone(), blueprint(node, name, file, &text)));
+                }
             }
-            Ok(_) => {}
         }
     }
     found
+}
+
+/// Returns the objects of a list, as `kubectl get -o yaml` writes one; or the object itself.
+fn listed(node: &Node) -> impl Iterator<Item = &Node> {
+    let list = node.get("kind").and_then(Node::text).is_some_and(|kind| kind.ends_with("List"));
+    let items = node.get("items").filter(|_| list).map(Node::items);
+    items.unwrap_or(std::slice::from_ref(node)).iter()
 }
 
 fn blueprint(node: &Node, name: String, file: &Named, text: &str) -> Reading {

@@ -63,6 +63,8 @@ pub struct Need {
     pub why: Vec<String>,
     /// `when: …`, `alias: …`.
     pub notes: Vec<String>,
+    /// Versions that will do; absent: any.
+    pub range: Option<VersionRange>,
 }
 
 /// Dependency that was left out because of its condition.
@@ -125,7 +127,7 @@ impl<'c> Closure<'c> {
         let name = canonical(name);
         let label = labelled(&name, range);
         let mut stack: Vec<Frame<'c>> = Vec::new();
-        let root = Need { why: vec![origin.to_owned(), label], notes: Vec::new() };
+        let root = Need { why: vec![origin.to_owned(), label], notes: Vec::new(), range: range.cloned() };
         stack.extend(self.enter(&name, range, root, &stack));
         // A stack of our own: a chain of Blueprints may be longer than the program's stack is deep.
         while let Some(frame) = stack.last_mut() {
@@ -159,7 +161,8 @@ impl<'c> Closure<'c> {
         let step = format!("{label} (needed by {} {})", by.name, by.chart.version);
         let when = dependency.when.iter().map(|when| format!("optional, when: {when}"));
         let alias = dependency.alias.iter().map(|alias| format!("alias: {alias}"));
-        Some(Need { why: why.iter().cloned().chain([step]).collect(), notes: when.chain(alias).collect() })
+        let (why, notes) = (why.iter().cloned().chain([step]).collect(), when.chain(alias).collect());
+        Some(Need { why, notes, range: dependency.range.clone() })
     }
 
     /// Notes a need; returns the frame to follow when the Blueprint comes up for the first time.

@@ -1,22 +1,24 @@
 //! Goes through the sources of a mirror file and gathers what they lead to.
 
+mod blueprints;
 mod charts;
+mod kits;
 mod settle;
 
 pub use settle::{ChartOrigin, Seen};
 
-use super::blueprint::{self, Blueprint, Catalogue, canonical};
-use super::closure::{Closed, Closure};
 use super::decisions::Decisions;
 use super::files::{self, Named};
+use super::kube::Looking;
 use super::mapping::Mapping;
+use super::operators::Table;
 use super::rules::Rules;
-use super::select::{SelectError, VersionRange};
+use super::select::SelectError;
 use super::tags::TagSelection;
 use super::{ChartPlace, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
 use crate::document::made::MadeWish;
-use crate::document::mirror::{All, BlueprintSource, ChartUse, MirrorManifest, Source, Wish};
+use crate::document::mirror::{MirrorManifest, Source, Wish};
 use crate::model::evidence::FindingClass;
 use crate::model::{Finding, ImageRef, Reference, Repository};
 use std::collections::BTreeMap;
@@ -36,10 +38,27 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
 
 /// Goes through the sources of `mirror` as [`discover`] does, and waits to hear what its charts run.
 pub fn begin<'m>(mirror: &'m MirrorManifest, place: &'m str, base: &'m Path) -> Result<Discovering<'m>, DiscoverError> {
+    begin_with(mirror, place, base, Fetched::new())
+}
+
+/// Catalogues that were brought here from elsewhere, by the number of their entry in `blueprints`.
+pub type Fetched = BTreeMap<usize, Named>;
+
+/// Begins as [`begin`] does, with catalogues that are not where the mirror file says.
+pub fn begin_with<'m>(
+    mirror: &'m MirrorManifest,
+    place: &'m str,
+    base: &'m Path,
+    fetched: Fetched,
+) -> Result<Discovering<'m>, DiscoverError> {
     let alone = |source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] };
     let (rules, decisions) = (Rules::new(mirror).map_err(alone)?, Decisions::new(mirror).map_err(alone)?);
-    let (out, problems, seen) = (Discovery::default(), Vec::new(), Vec::new());
-    let mut gather = Discovering { mirror, place, base, rules, decisions, out, problems, seen };
+    let (fields, unusable) = match Table::with(&mirror.image_fields) {
+        Ok(fields) => (fields, None),
+        Err(source) => (Table::default(), Some(Problem::Fields { place: place.to_owned(), source })),
+    };
+    let (out, problems, seen) = (Discovery::default(), Vec::from_iter(unusable), Vec::new());
+    let mut gather = Discovering { mirror, place, base, rules, decisions, fields, fetched, out, problems, seen };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
@@ -69,6 +88,8 @@ pub struct Discovering<'m> {
     base: &'m Path,
     rules: Rules<'m>,
     decisions: Decisions<'m>,
+    fields: Table,
+    fetched: Fetched,
     out: Discovery,
     problems: Vec<Problem>,
     /// What is not wanted without a decision.
@@ -87,12 +108,17 @@ impl Discovering<'_> {
         for (at, source) in mirror.artifacts.iter().enumerate() {
             self.source(source, Role::Artifact, format!("{place}: artifacts[{at}]"));
         }
+        let kits = self.kits();
         for (at, source) in mirror.blueprints.iter().enumerate() {
-            self.blueprints(source, &format!("{place}: blueprints[{at}]"));
+            self.blueprints(at, source, &kits);
         }
         for (at, source) in mirror.kubernetes.iter().enumerate() {
             self.kubernetes(&source.path, &format!("{place}: kubernetes[{at}]"));
         }
+        for (at, source) in mirror.kustomize.iter().enumerate() {
+            self.kustomize(&source.path, &format!("{place}: kustomize[{at}]"));
+        }
+        kits.into_iter().for_each(|kit| self.flux(kit));
         for (at, extra) in mirror.extra_images.iter().enumerate() {
             let mut why = vec![format!("{place}: extraImages[{at}]")];
             why.extend(extra.needed_by.iter().map(|by| format!("needed by {by}")));
@@ -221,113 +247,35 @@ impl Discovering<'_> {
         }
     }
 
-    fn blueprints(&mut self, source: &BlueprintSource, origin: &str) {
-        let folder = Named::new(self.base, &source.catalogue);
-        let catalogue = match blueprint::read(&folder) {
-            Ok((catalogue, findings)) => {
-                self.out.findings.extend(findings);
-                catalogue
-            }
-            Err(error) => return self.problems.push(error.into()),
-        };
-        let mut closure = Closure::new(&catalogue, &folder.shown, source.exclude_conditional);
-        for root in &source.roots {
-            match root.version.as_deref().map(str::parse::<VersionRange>).transpose() {
-                Ok(range) => closure.add(&root.blueprint, range.as_ref(), origin),
-                Err(error) => self.select(root.line, error),
-            }
-        }
-        for name in self.whole(&catalogue, source.all, origin) {
-            closure.add(name, None, origin);
-        }
-        let closed = closure.close();
-        self.broken(&catalogue, &closed);
-        self.closed(closed, source);
-    }
-
-    /// Returns the Blueprints that a whole catalogue means, and says how many it leaves out.
-    fn whole<'c>(&mut self, catalogue: &'c Catalogue, all: All, origin: &str) -> Vec<&'c str> {
-        let listed = |found: &Result<Blueprint, _>| found.as_ref().map_or(true, |blueprint| blueprint.listed);
-        let wanted = |found: &Result<Blueprint, _>| match all {
-            All::None => false,
-            All::Listed => listed(found),
-            All::Every => true,
-        };
-        let names: Vec<&str> =
-            catalogue.iter().filter(|(_, found)| wanted(found)).map(|(name, _)| name.as_str()).collect();
-        if all == All::Listed && names.len() < catalogue.len() {
-            let out = catalogue.len() - names.len();
-            let what = format!("{out} Blueprints are not listed and come in only where others need them");
-            self.out.findings.push(note(origin, what));
-        }
-        names
-    }
-
-    /// Reports broken Blueprints that nobody wants; those that somebody wants are errors already.
-    fn broken(&mut self, catalogue: &Catalogue, closed: &Closed<'_>) {
-        use super::closure::ClosureError::Broken;
-        for (name, errors) in catalogue.iter().filter_map(|(name, found)| Some((name, found.as_ref().err()?))) {
-            if closed.errors.iter().any(|error| matches!(error, Broken { name: wanted, .. } if wanted == name)) {
-                continue;
-            }
-            for error in errors {
-                let what = format!("{error}; no Blueprint that is wanted needs it");
-                self.out.findings.push(Finding::warning(FindingClass::Config, name, what));
-            }
-        }
-    }
-
-    fn closed(&mut self, closed: Closed<'_>, source: &BlueprintSource) {
-        self.problems.extend(closed.errors.into_iter().map(Problem::from));
-        for left in closed.left_out {
-            let what = format!("{} is left out: conditional: exclude, when: {}", left.name, left.when);
-            self.out.findings.push(note(left.by, what));
-        }
-        for (blueprint, needs) in closed.order {
-            self.out.findings.extend(blueprint.findings.iter().cloned());
-            let reference = match artifact(blueprint, &source.artifact) {
-                Ok(reference) => reference,
-                Err(problem) => {
-                    self.problems.push(*problem);
-                    continue;
-                }
-            };
-            self.check_registry(blueprint, &reference);
-            let place = ChartPlace::Artifact(reference);
-            let usage = source.uses.iter().find(|usage| canonical(&usage.blueprint) == blueprint.name);
-            let usage = usage.map_or_else(ChartUse::default, |usage| usage.usage.clone());
-            let Some(mut chart) = self.chart_want(place, &usage) else { continue };
-            chart.images &= source.images;
-            for need in needs {
-                let cause = Cause { notes: need.notes, ..Cause::new(Role::Blueprint, need.why) };
-                self.chart(chart.clone(), cause);
-            }
-        }
-    }
-
-    /// A manifest may name a registry of its own; the mirror file decides, and a difference is told.
-    fn check_registry(&mut self, blueprint: &Blueprint, reference: &ImageRef) {
-        let Some(url) = &blueprint.registry else { return };
-        let own = url.strip_prefix("oci://").unwrap_or(url).trim_end_matches('/');
-        if !reference.repository.to_string().starts_with(own) {
-            let what = format!("{}: spec.source.url is {url:?}, the mirror file leads to {reference}", blueprint.name);
-            self.out.findings.push(Finding::warning(FindingClass::Config, &blueprint.file, what));
-        }
-    }
-
     fn kubernetes(&mut self, path: &str, origin: &str) {
         let files = match files::find(self.base, path, &KUBERNETES) {
             Ok(files) => files,
             Err(error) => return self.problems.push(error.into()),
         };
         for file in files {
-            let scan = kube::read(&file, &|text| self.rules.ignored_text(text).map(str::to_owned));
-            self.out.findings.extend(scan.findings);
-            self.problems.extend(scan.errors.into_iter().map(Problem::from));
-            for sighting in scan.sightings {
-                self.sighted(sighting, None, &[origin.to_owned()]);
+            let ignored = |text: &str| self.rules.ignored_text(text).map(str::to_owned);
+            let looking = Looking { place: &file.shown, rendered: false, ignored: &ignored, fields: &self.fields };
+            let scan = kube::read(&file, &looking);
+            self.scanned(scan, origin);
+        }
+    }
+
+    fn scanned(&mut self, scan: kube::Scan, origin: &str) {
+        self.out.findings.extend(scan.findings);
+        self.problems.extend(scan.errors.into_iter().map(Problem::from));
+        for sighting in scan.sightings {
+            self.sighted(sighting, None, &[origin.to_owned()]);
+        }
+        for choice in scan.choices {
+            if !self.names_images_for(&choice.object) {
+                self.out.findings.push(choice.finding);
             }
         }
+    }
+
+    /// Nobody can know which images an operator chooses; who names some for its object says that these do.
+    fn names_images_for(&self, object: &str) -> bool {
+        self.mirror.extra_images.iter().any(|extra| extra.needed_by.as_deref() == Some(object))
     }
 
     /// Ends the search: says what is wanted, what waits for a decision, and which rules met nothing.
@@ -367,16 +315,4 @@ fn one(found: &Found) -> Option<&ImageRef> {
         },
         Want::Tags { .. } | Want::Made { .. } => None,
     }
-}
-
-/// Fills the template with the chart's name and version; `+` cannot stand in a tag and becomes `_`.
-fn artifact(blueprint: &Blueprint, template: &str) -> Result<ImageRef, Box<Problem>> {
-    let chart = &blueprint.chart;
-    let version = chart.version.as_str().replace('+', "_");
-    let text = template.replace("{chart}", &chart.name).replace("{version}", &version);
-    let text = text.strip_prefix("oci://").unwrap_or(&text).to_owned();
-    text.parse::<ImageRef>().map_err(|error| {
-        let (place, name) = (chart.place.clone(), blueprint.name.clone());
-        Box::new(Problem::Artifact { place, name, why: error.to_string(), text })
-    })
 }

@@ -8,8 +8,12 @@
 
 mod inside;
 mod judge;
+mod known;
+
+pub use known::Choice;
 
 use super::files::{FileError, Named};
+use super::operators::Table;
 use super::parts;
 use super::sighting::{Certainty, How, Need, Sighting, Spot};
 use crate::document::lock::Role;
@@ -55,6 +59,8 @@ pub struct Scan {
     pub sightings: Vec<Sighting>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What operators choose by themselves.
+    pub choices: Vec<Choice>,
     /// What stands in the way.
     pub errors: Vec<KubeError>,
     /// Whether a definition of a custom object is in it: what brings one brings a controller.
@@ -70,6 +76,8 @@ pub struct Looking<'a> {
     pub rendered: bool,
     /// Says why a text is to be left out, where it is.
     pub ignored: &'a dyn Fn(&str) -> Option<String>,
+    /// Fields of custom objects that name images.
+    pub fields: &'a Table,
 }
 
 /// Objects that lead to charts or images which this program does not follow: group, kind, what stays out.
@@ -85,12 +93,19 @@ const NOT_FOLLOWED: [(&str, &str, &str); 9] = [
     ("kustomize.config.k8s.io", "HelmChartInflationGenerator", "the chart and its images are NOT included"),
 ];
 
-/// Looks through one file. `ignored` says why a text is to be left out, where it is.
-pub fn read(file: &Named, ignored: &dyn Fn(&str) -> Option<String>) -> Scan {
+/// Looks through one file.
+pub fn read(file: &Named, looking: &Looking<'_>) -> Scan {
     match file.read_text() {
-        Ok(text) => parse(&text, &Looking { place: &file.shown, rendered: false, ignored }),
+        Ok(text) => parse(&text, looking),
         Err(error) => Scan { errors: vec![error.into()], ..Scan::default() },
     }
+}
+
+/// Looks through one document.
+pub fn look(node: &Node, looking: &Looking<'_>) -> Scan {
+    let mut scan = Scan::default();
+    Walk::new(looking, &mut scan).top(node);
+    scan
 }
 
 /// Looks through a text. An error in one document ends it: what follows cannot be told apart.
@@ -125,6 +140,7 @@ pub fn parse(text: &str, looking: &Looking<'_>) -> Scan {
 /// Object around the place that is looked at.
 #[derive(Debug, Clone)]
 struct Object {
+    version: String,
     group: String,
     kind: String,
     name: String,
@@ -134,7 +150,13 @@ struct Object {
 
 impl Object {
     const fn none() -> Self {
-        Self { group: String::new(), kind: String::new(), name: String::new(), need: Need::Runtime }
+        Self {
+            version: String::new(),
+            group: String::new(),
+            kind: String::new(),
+            name: String::new(),
+            need: Need::Runtime,
+        }
     }
 
     /// Reads what `node` is; `outer` is around it.
@@ -153,7 +175,7 @@ impl Object {
             None if native => Need::Runtime,
             None => Need::ByController,
         };
-        Some(Self { group, kind, name, need })
+        Some(Self { version: version.to_owned(), group, kind, name, need })
     }
 
     fn is(&self, group: &str, kind: &str) -> bool {
@@ -184,11 +206,21 @@ struct Walk<'a, 'n> {
     how: How,
     /// Where documents stand in a text: what shows the way to it.
     outer: Option<(Option<usize>, String)>,
+    /// Nodes that are settled, because the table knows what they name.
+    settled: Vec<&'n Node>,
 }
 
 impl<'a, 'n> Walk<'a, 'n> {
     fn new(looking: &'a Looking<'a>, scan: &'a mut Scan) -> Self {
-        Self { looking, scan, object: Object::none(), path: Vec::new(), how: How::Field, outer: None }
+        Self {
+            looking,
+            scan,
+            object: Object::none(),
+            path: Vec::new(),
+            how: How::Field,
+            outer: None,
+            settled: Vec::new(),
+        }
     }
 
     fn top(mut self, node: &'n Node) {
@@ -238,7 +270,10 @@ impl<'a, 'n> Walk<'a, 'n> {
             self.scan.defines = true;
             return;
         }
-        let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind));
+        let before = (self.scan.sightings.len(), self.settled.len());
+        let choice = self.known_fields(node);
+        let known = self.settled.len() > before.1;
+        let followed = NOT_FOLLOWED.iter().find(|(group, kind, _)| object.is(group, kind) && !known);
         // Without a spec it is a reference to such an object.
         if let Some((.., out)) = followed.filter(|_| node.get("spec").is_some()) {
             let what = format!("{} is not resolved by this version: {out}", object.shown());
@@ -264,6 +299,8 @@ impl<'a, 'n> Walk<'a, 'n> {
                 _ => self.entry(entry),
             }
         }
+        // Containers that the object states say as much as a field would.
+        self.scan.choices.extend(choice.filter(|_| self.scan.sightings.len() == before.0));
     }
 
     /// A package is an artifact; what it installs is known only to its own documents.
@@ -327,7 +364,7 @@ impl<'a, 'n> Walk<'a, 'n> {
                 ("metadata", Value::Map(_)) => {
                     self.within(Step::Key("metadata"), |walk| walk.annotations(&entry.value));
                 }
-                ("image", Value::Text { .. }) => self.sibling_tag(entry, entries),
+                ("image", Value::Text { .. }) if !self.is_settled(&entry.value) => self.sibling_tag(entry, entries),
                 _ if joined.contains(&at) => {}
                 _ => self.entry(entry),
             }
@@ -336,6 +373,9 @@ impl<'a, 'n> Walk<'a, 'n> {
 
     fn entry(&mut self, entry: &'n Entry) {
         let (key, node) = (entry.key.as_str(), &entry.value);
+        if self.is_settled(node) {
+            return;
+        }
         self.within(Step::Key(key), |walk| match (key, &node.value) {
             ("containers" | "initContainers" | "ephemeralContainers", Value::List(items)) => walk.containers(items),
             ("volumes", Value::List(items)) => walk.volumes(items),
@@ -425,7 +465,7 @@ impl<'a, 'n> Walk<'a, 'n> {
     }
 }
 
-fn mentions_image(node: &Node) -> bool {
+pub(super) fn mentions_image(node: &Node) -> bool {
     match &node.value {
         Value::Null => false,
         Value::Text { text, .. } => text.contains("image"),
@@ -440,7 +480,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn looking(rendered: bool) -> Looking<'static> {
-        Looking { place: "x.yaml", rendered, ignored: &|text| (text == "ignored-1").then(|| "because".to_owned()) }
+        Looking {
+            place: "x.yaml",
+            rendered,
+            ignored: &|text| (text == "ignored-1").then(|| "because".to_owned()),
+            fields: Table::builtin(),
+        }
     }
 
     fn scan(text: &str) -> Scan {

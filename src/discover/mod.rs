@@ -10,12 +10,15 @@ pub mod closure;
 mod decisions;
 pub mod declared;
 pub mod files;
+pub mod flux;
 mod gather;
 pub mod helm_index;
 pub mod kube;
+pub mod kustomize;
 pub mod list;
 pub mod looks;
 pub mod mapping;
+pub mod operators;
 pub mod parts;
 pub mod rules;
 pub mod select;
@@ -25,7 +28,7 @@ pub mod unused;
 
 pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
-pub use gather::{ChartOrigin, Discovering, Seen, begin, discover};
+pub use gather::{ChartOrigin, Discovering, Fetched, Seen, begin, begin_with, discover};
 pub use mapping::{Mapping, collisions, destination};
 pub use select::Pattern;
 pub use tags::{TagSelection, is_moving};
@@ -121,6 +124,60 @@ pub enum Problem {
         place: String,
         /// Reason.
         source: rules::RuleError,
+    },
+    /// Edges of a kit are to be followed, and there is none.
+    #[error("{place}:{line}: graph: {graph} follows the edges of a kit, and the mirror file has no entry under flux")]
+    NoKit {
+        /// Mirror file.
+        place: String,
+        /// Its line.
+        line: usize,
+        /// Word of the graph.
+        graph: &'static str,
+    },
+    /// A Blueprint is in no kit.
+    #[error("{place}: no release of a kit installs {name}")]
+    NotInKit {
+        /// Entry of the mirror file.
+        place: String,
+        /// Name in the common form.
+        name: String,
+    },
+    /// A kit installs a version that is out of a range.
+    #[error("{name}: {place} installs version {version}, and {range} is wanted by {wanted_by}")]
+    Contradiction {
+        /// Name in the common form.
+        name: String,
+        /// Range.
+        range: String,
+        /// Path from the mirror file down.
+        wanted_by: String,
+        /// Version of the kit.
+        version: String,
+        /// Where the kit says so.
+        place: String,
+    },
+    /// A catalogue in a Git repository was not brought here.
+    #[error("{place}: the catalogue {url} is not here")]
+    NotFetched {
+        /// Mirror file and line.
+        place: String,
+        /// Address.
+        url: String,
+    },
+    /// A folder of Flux objects.
+    #[error(transparent)]
+    Flux(#[from] flux::FluxError),
+    /// A Kustomize folder.
+    #[error(transparent)]
+    Kustomize(#[from] kustomize::KustomizeError),
+    /// An addition to the known fields.
+    #[error("{place}:{line}: imageFields: {source}", line = .source.line)]
+    Fields {
+        /// Mirror file.
+        place: String,
+        /// Line and reason.
+        source: operators::TableError,
     },
     /// What Blueprints need.
     #[error(transparent)]

@@ -21,6 +21,9 @@
 //!     conditional: include                  # or exclude: dependencies with a `when`
 //!     values: [ { blueprint: bp-kiosk, values: [kiosk.yaml] } ]     # how the cluster uses their charts
 //! kubernetes: [ ./deploy, "apps/**/*.yaml" ]            # files, folders, patterns
+//! kustomize: [ ./overlays/site ]            # folders that Kustomize would build
+//! flux: [ ./clusters/_template/bootstrap-kit ]          # folders of HelmReleases; see `mirror::flux` for more
+//! imageFields: [ { group: press.example, kind: Kiosk, path: "spec.stands[*].picture" } ]
 //! extraImages: [ { ref: "ghcr.io/example/runner:1.0", for: bp-kiosk } ]
 //! platforms:                                # `all`, or platforms to keep
 //!   only: [linux/amd64, linux/arm64]
@@ -38,12 +41,18 @@
 //! A pattern (`match`) is about `host/path` of a normalised name: `*` stays inside one part, `**` crosses parts.
 //! Tags are texts: `1.10` and `no` need no quotes. Paths are relative to the folder of the mirror file.
 
+mod catalogue;
 mod charts;
+mod flux;
+mod image_fields;
 mod made;
 mod read;
 mod selection;
 
+pub use catalogue::{CatalogueAt, GitSource, Graph};
 pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
+pub use flux::FluxSource;
+pub use image_fields::ImageField;
 pub use made::{derived_chart, derived_file};
 pub use selection::{Newest, Per, TagWish};
 
@@ -75,6 +84,12 @@ pub struct MirrorManifest {
     pub blueprints: Vec<BlueprintSource>,
     /// Files, folders and patterns of Kubernetes YAML.
     pub kubernetes: Vec<PathSource>,
+    /// Folders that Kustomize would build.
+    pub kustomize: Vec<PathSource>,
+    /// Folders of Flux objects.
+    pub flux: Vec<FluxSource>,
+    /// Fields of custom objects that name images, beyond those that are known.
+    pub image_fields: Vec<ImageField>,
     /// Images that no file shows.
     pub extra_images: Vec<ExtraImage>,
     /// Which platforms are kept.
@@ -130,14 +145,20 @@ pub enum Wish {
 pub struct BlueprintSource {
     /// Line of the mirror file.
     pub line: usize,
-    /// Folder or file, as typed.
-    pub catalogue: String,
+    /// Where its Blueprints stand.
+    pub catalogue: CatalogueAt,
     /// Reference of a Blueprint's chart, with `{chart}` and `{version}`.
     pub artifact: String,
     /// Blueprints that are wanted.
     pub roots: Vec<Root>,
     /// Which Blueprints are wanted beside the roots.
     pub all: All,
+    /// Of all: patterns of names, one of which must fit; none: every name.
+    pub include: Vec<String>,
+    /// Of all: patterns of names that are not wanted for themselves.
+    pub exclude: Vec<String>,
+    /// By which edges they need each other; absent: not said, by `depends`.
+    pub graph: Option<Graph>,
     /// Whether dependencies with a condition are left out.
     pub exclude_conditional: bool,
     /// How the cluster uses their charts.
@@ -288,6 +309,9 @@ impl Default for MirrorManifest {
             artifacts: Vec::new(),
             blueprints: Vec::new(),
             kubernetes: Vec::new(),
+            kustomize: Vec::new(),
+            flux: Vec::new(),
+            image_fields: Vec::new(),
             extra_images: Vec::new(),
             platforms: Platforms::default(),
             destinations: Vec::new(),
@@ -316,7 +340,7 @@ impl MirrorManifest {
         let clerk = Clerk::new(place).reading(text);
         let read = clerk.form(&node, read::FIELDS).map(|form| read::mirror(envelope, &clerk, &form));
         if clerk.is_content() && read.as_ref().is_some_and(Self::wants_nothing) {
-            clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes or extraImages");
+            clerk.note(&node, "nothing is wanted: no images, charts, artifacts, blueprints, kubernetes, kustomize, flux or extraImages");
         }
         clerk.finish(read.unwrap_or_default())
     }
@@ -327,6 +351,8 @@ impl MirrorManifest {
             && self.artifacts.is_empty()
             && self.blueprints.is_empty()
             && self.kubernetes.is_empty()
+            && self.kustomize.is_empty()
+            && self.flux.is_empty()
             && self.extra_images.is_empty()
     }
 }
@@ -390,6 +416,9 @@ mod tests {
             ("valueSet", VALUE_SET),
             ("rendering", RENDERING),
             ("decision", DECISION),
+            ("gitCatalogue", catalogue::GIT),
+            ("fluxOf", flux::FLUX),
+            ("imageField", image_fields::IMAGE_FIELD),
         ] {
             assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");
         }

@@ -4,8 +4,10 @@
 //! named; asks for no environment and no clock, both are handed in. What happens on the way is an event.
 
 mod attachments;
+mod audit;
 mod beside;
 mod bill;
+mod catalogues;
 mod charts;
 mod checked;
 mod choose;
@@ -34,6 +36,7 @@ mod publish;
 mod receipt;
 mod remember;
 mod resolve;
+mod running;
 mod shelve;
 mod shipment;
 mod signed_paper;
@@ -49,6 +52,7 @@ mod wanted;
 
 pub use crate::trust::Authors;
 pub use attachments::Discovery;
+pub use audit::{Audit, AuditedImage, DifferingImage, audit};
 pub use beside::note_beside;
 pub use bill::{Inspected, bill_of_lading, checksum, inspect};
 pub use charts::{ChartReading, RendererChoice};
@@ -71,6 +75,7 @@ pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
 pub use resolve::Resolved;
+pub use running::{WantedByCluster, wanted_by};
 pub use shelve::{Shelved, shelve_bundle, shelve_layout};
 pub use shipment::{NeededBlob, Shipment};
 pub use signed_paper::{

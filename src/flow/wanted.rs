@@ -1,16 +1,19 @@
 //! From what a person named (references, a mirror file, a lock) to a lock.
 
+use super::catalogues::bring;
 use super::charts::{ChartPins, ChartReading, Pinning, look_into};
 use super::context::Context;
 use super::error::FlowError;
 use super::resolve::{Resolved, Wishes, resolve};
+use super::running::wanted_by;
 use super::signed_paper::read_signed;
 use super::update::Update;
-use crate::discover::{Discovery, Found, Mapping, PlatformRule, Seen, Want, begin};
+use crate::discover::{Discovery, Found, Mapping, PlatformRule, Seen, Want, begin_with};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
 use crate::model::evidence::FindingClass;
 use crate::model::port::Source;
+use crate::model::running::RunningImage;
 use crate::model::{Finding, ImageRef, limits};
 use crate::trust::{LOCK_STATEMENT, PublicKey};
 use std::fs::File;
@@ -28,6 +31,8 @@ pub enum Wanted {
     Lock(PathBuf),
     /// A lock that one of these keys must have signed.
     SignedLock(PathBuf, Vec<PublicKey>),
+    /// What a cluster runs.
+    Running(Vec<RunningImage>, String),
 }
 
 /// A lock with what was noticed while it was made.
@@ -60,6 +65,13 @@ pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Conte
             let (bytes, _) = read_signed(path, LOCK_STATEMENT, keys)?;
             let lock = Lock::read(&bytes, &path.display().to_string())?;
             Ok(Lookup { resolved: Resolved { lock, moved: Vec::new() }, findings: Vec::new() })
+        }
+        Wanted::Running(running, cluster) => {
+            let wanted = wanted_by(running, cluster)?;
+            let (earlier, update) = (pins.earlier, pins.update);
+            let pinned = Vec::new();
+            let wishes = Wishes { found: wanted.found, destination: &same_name, earlier, update, pinned };
+            Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: wanted.findings })
         }
         Wanted::References(images, platforms) => {
             let found = images.iter().map(|image| typed(image, platforms)).collect();
@@ -105,7 +117,8 @@ fn discovered(
 ) -> Result<(Discovery, ChartPins), FlowError> {
     let place = path.display().to_string();
     let base = path.parent().unwrap_or(Path::new("."));
-    let mut discovering = begin(mirror, &place, base)?;
+    let catalogues = bring(mirror, base)?;
+    let mut discovering = begin_with(mirror, &place, base, catalogues.fetched.clone())?;
     discovering.check()?;
     let mapping = mapping(mirror, &place)?;
     let destination = |image: &ImageRef| mapping.destination(image);

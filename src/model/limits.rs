@@ -63,6 +63,14 @@ pub const REPOSITORY_CHARS: usize = 255;
 pub const TAG_CHARS: usize = 128;
 /// Document that a person wrote (mirror file, policy, Kubernetes YAML, image list), in bytes.
 pub const PAPER_BYTES: u64 = 64 << 20;
+/// Files of a catalogue that is fetched or unpacked.
+pub const CATALOGUE_FILES: usize = 4_000;
+/// Archive of a checkout, unpacked, in bytes; a catalogue is a small part of it.
+pub const CATALOGUE_ARCHIVE_BYTES: u64 = 4 << 30;
+/// Kubeconfig, or a file of a certificate or token that it names, in bytes.
+pub const KUBECONFIG_BYTES: u64 = 4 << 20;
+/// One page of a list of pods, in bytes.
+pub const CLUSTER_PAGE_BYTES: usize = 64 << 20;
 /// Nesting of JSON and YAML documents.
 pub const NESTING: usize = 128;
 /// Volumes of one bundle.

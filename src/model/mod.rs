@@ -14,6 +14,7 @@ pub mod json;
 pub mod limits;
 pub mod port;
 pub mod reference;
+pub mod running;
 
 pub use descriptor::{Descriptor, MediaType, Platform};
 pub use digest::{Algorithm, Content, Digest, Digester};

@@ -148,6 +148,14 @@ impl ImageRef {
         }
     }
 
+    /// Returns the tag, or `latest` where neither a tag nor a digest says another.
+    pub fn implied_tag(&self) -> Option<Tag> {
+        match self.reference() {
+            Reference::Tag(tag) => Some(tag),
+            Reference::Digest(_) => self.tag.clone(),
+        }
+    }
+
     /// Returns the reference with `digest` in place of its own.
     pub fn at(&self, digest: &Digest) -> Self {
         Self { digest: Some(digest.clone()), ..self.clone() }

@@ -8,11 +8,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room. An unknown room is an error, not "lowest".
-const FLOORS: [(&str, u8); 13] = [
+const FLOORS: [(&str, u8); 15] = [
     ("model", 1),
     ("document", 2),
     ("bundle", 3),
     ("chart", 3),
+    ("checkout", 3),
+    ("cluster", 3),
     ("discover", 3),
     ("emit", 3),
     ("registry", 3),
@@ -36,14 +38,14 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("xxhash_rust", &["bundle/frame.rs"]),
     ("zstd", &["bundle/compress.rs"]),
     ("bytes", &["registry/", "serve/"]),
-    ("base64", &["registry/", "trust/", "serve/auth.rs", "document/policy/import/containers.rs", "discover/kube/inside.rs", "chart/functions/"]),
-    ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/", "chart/program.rs"]),
+    ("base64", &["registry/", "trust/", "serve/auth.rs", "document/policy/import/containers.rs", "discover/kube/inside.rs", "chart/functions/", "cluster/kubeconfig.rs"]),
+    ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/", "chart/program.rs", "checkout/"]),
     ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs", "cli/prompt.rs"]),
-    ("tokio", &["registry/", "serve/"]),
-    ("reqwest", &["registry/http.rs"]),
+    ("tokio", &["registry/", "serve/", "cluster/http.rs"]),
+    ("reqwest", &["registry/http.rs", "cluster/http.rs"]),
     ("http_auth", &["registry/auth.rs"]),
-    ("url", &["registry/"]),
-    ("secrecy", &["registry/", "trust/keys.rs", "trust/keyfile.rs", "cli/connect.rs", "cli/signing.rs", "cli/keygen.rs"]),
+    ("url", &["registry/", "cluster/"]),
+    ("secrecy", &["registry/", "trust/keys.rs", "trust/keyfile.rs", "cli/connect.rs", "cli/signing.rs", "cli/keygen.rs", "cluster/"]),
     ("axum", &["serve/"]),
     ("tokio_rustls", &["serve/tls.rs", "serve/line.rs"]),
     ("bcrypt", &["serve/users.rs"]),
@@ -63,10 +65,10 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("rustls_pki_types", &["trust/notation/chain.rs"]),
     ("scrypt", &["trust/keyfile.rs"]),
     ("crypto_secretbox", &["trust/keyfile.rs"]),
-    ("regex", &["document/policy/regexp.rs", "discover/tags.rs", "chart/"]),
+    ("regex", &["document/policy/regexp.rs", "discover/tags.rs", "chart/", "discover/kustomize/target.rs"]),
     ("clap", &["cli/"]),
-    ("tar", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs"]),
-    ("flate2", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs"]),
+    ("tar", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
+    ("flate2", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
     ("indicatif", &["cli/progress.rs"]),
 ];
 

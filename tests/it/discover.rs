@@ -17,7 +17,7 @@ fn world() -> PathBuf {
     root().join("testdata/world")
 }
 
-fn try_mirror(base: &Path, body: &str) -> Result<Discovery, String> {
+pub fn try_mirror(base: &Path, body: &str) -> Result<Discovery, String> {
     let text = format!("apiVersion: airlift/v1alpha1\nkind: Mirror\n{body}");
     let mirror = MirrorManifest::read(text.as_bytes(), "mirror.yaml").map_err(|e| e.to_string())?;
     discover(&mirror, "mirror.yaml", base).map_err(|e| e.to_string())
@@ -34,7 +34,7 @@ fn fails(body: &str) -> String {
     }
 }
 
-fn name(found: &Found) -> String {
+pub fn name(found: &Found) -> String {
     match &found.want {
         Want::Reference(reference) => reference.to_string(),
         Want::Tags { repository, selection } => format!("{repository} [{selection}]"),
@@ -43,12 +43,12 @@ fn name(found: &Found) -> String {
     }
 }
 
-fn names(discovery: &Discovery) -> Vec<String> {
+pub fn names(discovery: &Discovery) -> Vec<String> {
     discovery.found.iter().map(name).collect()
 }
 
 /// A folder of files that lives as long as the test.
-fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = folder.path().join(name);
@@ -79,7 +79,15 @@ fn refuses(files: &[(&str, &str)], roots: &str) -> String {
     }
 }
 
-fn told(discovery: &Discovery) -> String {
+/// Returns why a mirror file over the files of `folder` is refused.
+pub fn fails_in(folder: &tempfile::TempDir, body: &str) -> String {
+    match try_mirror(folder.path(), body) {
+        Ok(discovery) => panic!("{:?}", names(&discovery)),
+        Err(error) => error,
+    }
+}
+
+pub fn told(discovery: &Discovery) -> String {
     discovery.findings.iter().map(|f| format!("{}: {} ({})\n", f.place, f.what, f.hint)).collect()
 }
 
@@ -88,7 +96,7 @@ fn catalogue(folder: &str, rest: &str) -> String {
 }
 
 /// Folder of the platform's data, where it is at hand.
-fn openova() -> Option<PathBuf> {
+pub fn openova() -> Option<PathBuf> {
     let beside = root().join("../shared/openova");
     let folder = std::env::var_os("AIRLIFT_OPENOVA").map_or(beside, PathBuf::from);
     if folder.join("expected/expected-closure.json").is_file() {
@@ -549,7 +557,7 @@ fn the_mirror_files_that_are_shipped_are_read() {
         airlift::discover::Mapping::new(&mirror).unwrap();
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
     let bytes = std::fs::read(root().join("manifests/mirror/releases.yaml")).unwrap();
     let mirror = MirrorManifest::read(&bytes, "x").unwrap();
     assert_eq!(

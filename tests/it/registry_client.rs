@@ -4,9 +4,9 @@ mod documents;
 mod doors;
 mod downloads;
 mod harbor;
-mod paths;
+pub mod paths;
 mod real;
-mod scripted;
+pub mod scripted;
 mod uploads;
 
 use airlift::model::descriptor::{Descriptor, MediaType};

@@ -4,6 +4,7 @@ use super::super::kube::KubeError;
 use super::super::sighting::{Certainty, How, Need, Sighting};
 use super::super::{DiscoverError, Found, Problem, Want, note};
 use super::{Cause, Discovering};
+use crate::discover::operators::Table;
 use crate::document::lock::Role;
 use crate::document::mirror::Answer;
 use crate::model::{Finding, ImageRef, Repository};
@@ -52,6 +53,11 @@ impl Discovering<'_> {
         if problems.is_empty() { Ok(()) } else { Err(DiscoverError { problems }) }
     }
 
+    /// Returns the fields of custom objects that are known to name images.
+    pub const fn fields(&self) -> &Table {
+        &self.fields
+    }
+
     /// Adds what a person should know.
     pub fn tell(&mut self, findings: impl IntoIterator<Item = Finding>) {
         self.out.findings.extend(findings);
@@ -92,7 +98,7 @@ impl Discovering<'_> {
     /// Returns whether somebody named images that a chart does not show.
     pub fn is_completed(&self, chart: &str) -> bool {
         let named = self.mirror.extra_images.iter().filter_map(|extra| extra.needed_by.as_deref());
-        named.into_iter().any(|by| by == chart || super::canonical(by) == chart)
+        named.into_iter().any(|by| by == chart || crate::discover::blueprint::canonical(by) == chart)
     }
 
     /// Returns what is said instead of an error, where a rule says that its text is none of ours.

@@ -122,6 +122,7 @@ impl<'n> Walk<'_, 'n> {
                 path: Vec::new(),
                 how: self.how,
                 outer: outer.clone(),
+                settled: Vec::new(),
             };
             inner.walk(document);
         }

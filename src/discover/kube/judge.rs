@@ -3,7 +3,7 @@
 use super::{KubeError, Step, Walk};
 use crate::discover::looks;
 use crate::discover::parts::{self, Parts};
-use crate::discover::sighting::{Certainty, How, Need, Sighting};
+use crate::discover::sighting::{Certainty, How, Need, Sighting, Spot};
 use crate::document::yaml::{Entry, Node, Value};
 use crate::model::evidence::FindingClass;
 use crate::model::{Finding, ImageRef};
@@ -91,6 +91,9 @@ impl<'n> Walk<'_, 'n> {
 
     /// An image in parts under one key: registry, repository or name, tag, digest or version.
     pub(super) fn parts(&mut self, node: &'n Node, entries: &'n [Entry]) {
+        if entries.iter().any(|entry| self.is_settled(&entry.value)) {
+            return;
+        }
         let part = |key: &str| node.get(key).and_then(Node::text).filter(|text| !text.is_empty());
         let name = part("repository").or_else(|| part("name")).or_else(|| part("image"));
         let Some(repository) = name.filter(|_| part("containers").is_none()) else { return self.entries(entries) };
@@ -129,19 +132,26 @@ impl<'n> Walk<'_, 'n> {
 
     /// Parses a text that must be an image; notes why it is none.
     pub(super) fn reference(&mut self, node: &Node, text: &str) -> Option<ImageRef> {
+        let spot = self.spot(node);
+        self.reference_at(&spot, text)
+    }
+
+    /// Parses a text at `spot` that must be an image.
+    pub(super) fn reference_at(&mut self, spot: &Spot, text: &str) -> Option<ImageRef> {
+        let place = spot.to_string();
         if let Some(reason) = (self.looking.ignored)(text) {
-            self.note_ignored(node, text, &reason);
+            self.scan.findings.push(crate::discover::note(place, format!("{text:?} is ignored: {reason}")));
             return None;
         }
         if let Some(found) = looks::placeholder(text) {
             let (text, found) = (text.to_owned(), found.to_owned());
-            self.scan.errors.push(KubeError::Placeholder { place: self.spot(node).to_string(), text, found });
+            self.scan.errors.push(KubeError::Placeholder { place, text, found });
             return None;
         }
         match text.parse() {
             Ok(reference) => Some(reference),
             Err(error) => {
-                let (place, meaning) = (self.spot(node).to_string(), looks::probable_meaning(text));
+                let meaning = looks::probable_meaning(text);
                 self.scan.errors.push(KubeError::Image { place, text: error.input, why: error.why, meaning });
                 None
             }

@@ -5,7 +5,7 @@ use super::made;
 use super::selection::{CHOOSING, tag_wish};
 use super::{
     All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
-    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, Wish,
+    PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, Wish, catalogue, flux, image_fields,
 };
 use crate::document::Envelope;
 use crate::document::form::{Clerk, Form};
@@ -22,6 +22,9 @@ pub(super) const FIELDS: &[&str] = &[
     "artifacts",
     "blueprints",
     "kubernetes",
+    "kustomize",
+    "flux",
+    "imageFields",
     "extraImages",
     "platforms",
     "destinations",
@@ -34,7 +37,8 @@ pub(super) const IMAGE: &[&str] =
     &["ref", "repository", "tags", "regex", "semver", "newest", "since", "except", "list", "platforms"];
 pub(super) const ARTIFACT: &[&str] =
     &["ref", "repository", "tags", "regex", "semver", "newest", "since", "except", "list"];
-pub(super) const BLUEPRINTS: &[&str] = &["catalogue", "artifact", "roots", "all", "conditional", "values", "images"];
+pub(super) const BLUEPRINTS: &[&str] =
+    &["catalogue", "artifact", "roots", "all", "conditional", "values", "images", "include", "exclude", "graph"];
 pub(super) const ROOT: &[&str] = &["blueprint", "version"];
 pub(super) const EXTRA_IMAGE: &[&str] = &["ref", "for"];
 pub(super) const PLATFORMS: &[&str] = &["only", "digest", "exceptions"];
@@ -55,8 +59,10 @@ pub(super) fn mirror(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> 
             false => source(clerk, node, ARTIFACT),
         }),
         blueprints: clerk.list(form.get("blueprints"), |node| blueprints(clerk, node)),
-        kubernetes: clerk
-            .list(form.get("kubernetes"), |node| Some(PathSource { line: node.line, path: clerk.text(node)? })),
+        kubernetes: clerk.list(form.get("kubernetes"), |node| path(clerk, node)),
+        kustomize: clerk.list(form.get("kustomize"), |node| path(clerk, node)),
+        flux: clerk.list(form.get("flux"), |node| flux::read(clerk, node)),
+        image_fields: clerk.list(form.get("imageFields"), |node| image_fields::read(clerk, node)),
         extra_images: clerk.list(form.get("extraImages"), |node| extra_image(clerk, node)),
         platforms: form.get("platforms").and_then(|node| platforms(clerk, node)).unwrap_or_default(),
         destinations: clerk.list(form.get("destinations"), |node| destination(clerk, node)),
@@ -65,6 +71,10 @@ pub(super) fn mirror(envelope: Envelope, clerk: &Clerk<'_>, form: &Form<'_>) -> 
         rendering: form.get("rendering").and_then(|node| charts::rendering(clerk, node)).unwrap_or_default(),
         decisions: clerk.list(form.get("decisions"), |node| charts::decision(clerk, node)),
     }
+}
+
+fn path(clerk: &Clerk<'_>, node: &Node) -> Option<PathSource> {
+    Some(PathSource { line: node.line, path: clerk.text(node)? })
 }
 
 /// Reads a reference; Helm's `oci://` in front of it is allowed.
@@ -122,7 +132,8 @@ fn repository(clerk: &Clerk<'_>, node: &Node) -> Option<Repository> {
 
 fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
     let form = clerk.form(node, BLUEPRINTS)?;
-    let (catalogue, artifact) = (form.need_text("catalogue"), form.need_text("artifact"));
+    let catalogue = form.need("catalogue").and_then(|node| catalogue::read(clerk, node));
+    let artifact = form.need_text("artifact");
     if let Some(template) = &artifact {
         check_template(clerk, node, template);
     }
@@ -134,6 +145,13 @@ fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
     if form.get("roots").is_none() && all == All::None {
         clerk.note(node, "roots or all is expected: which Blueprints are wanted?");
     }
+    if let (All::None, Some(field)) = (all, form.get("include").or_else(|| form.get("exclude"))) {
+        clerk.note(field, "include and exclude choose among all: say all: true or all: listed");
+    }
+    let graph = match form.get("graph") {
+        Some(node) => Some(catalogue::graph(clerk, node)?),
+        None => None,
+    };
     let conditional = form.get("conditional");
     let exclude = conditional.map(|node| clerk.word(node, &[("include", false), ("exclude", true)]));
     Some(BlueprintSource {
@@ -142,6 +160,9 @@ fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
         artifact: artifact?,
         roots,
         all,
+        include: clerk.texts(form.get("include")),
+        exclude: clerk.texts(form.get("exclude")),
+        graph,
         exclude_conditional: exclude.unwrap_or(Some(false))?,
         uses: clerk.list(form.get("values"), |node| charts::blueprint_use(clerk, node)),
         images: form.get("images").map_or(Some(true), |node| charts::truth(clerk, node))?,

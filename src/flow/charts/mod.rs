@@ -14,6 +14,7 @@ use super::pool;
 use super::resolve::{Wishes, resolve};
 use super::update::Update;
 use crate::chart::{Chart, HelmProgram, OwnRenderer, Renderer};
+use crate::discover::operators::Table;
 use crate::discover::{ChartOrigin, ChartPlace, ChartWant, Discovering, Found, PlatformRule, TagSelection, Want};
 use crate::document::lock::{Lock, LockedArtifact, Role, Target};
 use crate::document::rendered::RenderedWith;
@@ -103,7 +104,8 @@ pub fn look_into(
         return Ok(ChartPins::default());
     }
     let pinned = pin(&items, pinning, source, context)?;
-    let reader = Reader { source, repositories: &repositories, pinned: &pinned, context };
+    let fields = discovering.fields().clone();
+    let reader = Reader { source, repositories: &repositories, pinned: &pinned, fields: &fields, context };
     let read = reader.all(&items, reading)?;
     let mut pins = ChartPins { pinned: pinned.into_values().collect(), rendered: BTreeMap::new() };
     let mut in_place: BTreeMap<usize, Vec<Found>> = BTreeMap::new();
@@ -210,6 +212,7 @@ struct Reader<'a> {
     source: &'a dyn Source,
     repositories: &'a Repositories<'a>,
     pinned: &'a BTreeMap<ImageRef, LockedArtifact>,
+    fields: &'a Table,
     context: &'a Context<'a>,
 }
 
@@ -253,7 +256,7 @@ impl Reader<'_> {
             let more = read::complete(&mut chart, &values, self.repositories, self.source);
             fetched.extend(more.map_err(unread)?);
         }
-        let job = Job { chart: &chart, want: &item.want, renderer };
+        let job = Job { chart: &chart, want: &item.want, fields: self.fields, renderer };
         let looked = job.look().map_err(|why| refused(item, why, supplies(item, &chart)))?;
         let record = job.record(fetched);
         Ok(Read { name: chart.metadata.name.clone(), version: chart.metadata.version.clone(), looked, record })
@@ -348,6 +351,10 @@ fn shown(exact: &Exact, version: &str) -> String {
 /// Tells what the render showed beside images.
 fn tell(discovering: &mut Discovering<'_>, item: &Item, read: &Read, carried: Option<&mut Found>) {
     discovering.tell(read.looked.findings.iter().cloned());
+    let open = |object: &str| !discovering.is_completed(&read.name) && !discovering.is_completed(object);
+    let choices: Vec<Finding> =
+        read.looked.choices.iter().filter(|choice| open(&choice.object)).map(|choice| choice.finding.clone()).collect();
+    discovering.tell(choices);
     let place = shown(&item.exact, &read.version);
     if !read.record.fetched.is_empty() && carried.is_some() {
         let what =

@@ -3,7 +3,8 @@
 
 use super::known::Known;
 use crate::chart::{Chart, KubernetesVersion, RenderError, Rendered, Renderer, Request};
-use crate::discover::kube::{self, KubeError, Looking};
+use crate::discover::kube::{self, Choice, KubeError, Looking};
+use crate::discover::operators::Table;
 use crate::discover::sighting::{Certainty, Need, Sighting};
 use crate::discover::{ChartWant, ValueSet};
 use crate::document::rendered::{RenderedWith, ValuesDigest};
@@ -24,6 +25,8 @@ pub struct Looked {
     pub errors: Vec<KubeError>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// What operators choose for its objects by themselves.
+    pub choices: Vec<Choice>,
     /// Whether it brings a controller whose images only its program knows.
     pub incomplete: bool,
 }
@@ -34,6 +37,8 @@ pub struct Job<'a> {
     pub chart: &'a Chart,
     /// How it is used.
     pub want: &'a ChartWant,
+    /// Fields of custom objects that name images.
+    pub fields: &'a Table,
     /// Who renders.
     pub renderer: &'a (dyn Renderer + Sync),
 }
@@ -78,9 +83,12 @@ impl Job<'_> {
             looked.sightings.extend(fresh.into_iter().map(named));
             looked.errors.extend(whole.errors);
             looked.findings.extend(whole.findings);
+            looked.choices.extend(whole.choices);
         }
         looked.findings.sort();
         looked.findings.dedup();
+        looked.choices.sort();
+        looked.choices.dedup();
         let by_controller = looked.sightings.iter().any(|seen| seen.need == Need::ByController && seen.is_wanted());
         let runs = looked.sightings.iter().any(|seen| seen.need == Need::Runtime);
         looked.incomplete = defines && runs && !by_controller;
@@ -115,7 +123,7 @@ impl Job<'_> {
     }
 
     fn scan(&self, values: &[Value], around: Around<'_>) -> Result<Scanned, String> {
-        self.render(values, around).map(|rendered| scan(&rendered)).map_err(|error| error.to_string())
+        self.render(values, around).map(|rendered| scan(&rendered, self.fields)).map_err(|error| error.to_string())
     }
 
     fn render(&self, values: &[Value], around: Around<'_>) -> Result<Rendered, RenderError> {
@@ -146,7 +154,9 @@ impl Job<'_> {
         let further: Vec<String> = known.api_versions.iter().filter(|api| named(api)).cloned().collect();
         let other = |kubernetes: Option<&'static str>, further: &[String]| {
             // A chart that is not for such a cluster gives nothing to compare with.
-            self.render(values, Around { kubernetes, further, upgrade: false }).map(|rendered| scan(&rendered)).ok()
+            self.render(values, Around { kubernetes, further, upgrade: false })
+                .map(|rendered| scan(&rendered, self.fields))
+                .ok()
         };
         if asks && let Some(older) = other(Some(KUBERNETES[1]), &[]) {
             refuse_difference(&whole.wanted(), &older.wanted())?;
@@ -187,6 +197,7 @@ struct Scanned {
     sightings: Vec<Sighting>,
     errors: Vec<KubeError>,
     findings: Vec<Finding>,
+    choices: Vec<Choice>,
     templates: BTreeSet<String>,
     defines: bool,
 }
@@ -201,12 +212,13 @@ impl Scanned {
         let fresh: Vec<Sighting> = other.sightings.into_iter().filter(|seen| !self.sightings.contains(seen)).collect();
         self.sightings.extend(fresh);
         self.findings.extend(other.findings);
+        self.choices.extend(other.choices);
         self.templates.extend(other.templates);
         self.defines |= other.defines;
     }
 }
 
-fn scan(rendered: &Rendered) -> Scanned {
+fn scan(rendered: &Rendered, fields: &Table) -> Scanned {
     let mut scanned = Scanned::default();
     for file in &rendered.files {
         scanned.templates.insert(file.template.clone());
@@ -217,10 +229,12 @@ fn scan(rendered: &Rendered) -> Scanned {
             scanned.findings.push(Finding { severity: Severity::Note, ..note });
             continue;
         }
-        let scan = kube::parse(&file.text, &Looking { place: &file.template, rendered: true, ignored: &|_| None });
+        let looking = Looking { place: &file.template, rendered: true, ignored: &|_| None, fields };
+        let scan = kube::parse(&file.text, &looking);
         scanned.sightings.extend(scan.sightings);
         scanned.errors.extend(scan.errors);
         scanned.findings.extend(scan.findings);
+        scanned.choices.extend(scan.choices);
         scanned.defines |= scan.defines;
     }
     scanned

@@ -224,12 +224,12 @@ fn a_connection_closed_between_two_requests_is_replaced() {
     }
 }
 
-struct Authority {
+pub struct Authority {
     certificate: rcgen::Certificate,
     issuer: rcgen::Issuer<'static, rcgen::KeyPair>,
 }
 
-fn authority(name: &str) -> Authority {
+pub fn authority(name: &str) -> Authority {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
     parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
@@ -239,7 +239,7 @@ fn authority(name: &str) -> Authority {
 }
 
 impl Authority {
-    fn issue(
+    pub fn issue(
         &self,
         name: &str,
         change: impl FnOnce(&mut rcgen::CertificateParams),
@@ -250,12 +250,12 @@ impl Authority {
         (parameters.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    fn pem(&self) -> Vec<u8> {
+    pub fn pem(&self) -> Vec<u8> {
         self.certificate.pem().into_bytes()
     }
 }
 
-fn tls_config(
+pub fn tls_config(
     certificate: &rcgen::Certificate,
     key: &rcgen::KeyPair,
     clients: Option<&Authority>,
