@@ -348,6 +348,13 @@ rules:
     }
 
     #[test]
+    fn a_threshold_counts_no_authority_of_which_several_are_needed() {
+        let text = TEXT.replacen("  team:\n", "  team:\n    allOf:\n    - key: release\n  other:\n", 1);
+        let error = Policy::parse(&text, "policy.yaml").unwrap_err().to_string();
+        assert!(error.contains("policy.yaml:35:11: a threshold counts signers"), "{error}");
+    }
+
+    #[test]
     fn all_mistakes_are_named_in_the_order_of_the_file() {
         let text = TEXT
             .replace("log: proof", "log: maybe")
@@ -404,7 +411,6 @@ rules:
             ("threshold: 2", "anyOf: []", "expected one of"),
             ("authority: team", "authority: teams", "not in authorities"),
             ("        - anyOf:", "        - allOf:", "a threshold counts signers"),
-            ("  team:\n", "  team:\n    allOf:\n    - key: release\n  other:\n", "a threshold counts signers"),
             ("equals: x", "equals: x, exists: true", "exactly one test"),
             ("field: buildDefinition.buildType", "field: a..b", "no path"),
             ("type: vulnerabilities", "type: spdx", "is about attestations of type vulnerabilities"),

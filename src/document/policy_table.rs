@@ -186,7 +186,7 @@ cases:
     #[test]
     fn what_cannot_be_meant_is_refused_with_its_line() {
         for (from, to, words) in [
-            ("expect: refuse", "expect: deny", "table.yaml:7:54: \"deny\" is none of: accept, refuse"),
+            ("expect: refuse", "expect: deny", "table.yaml:7:53: \"deny\" is none of: accept, refuse"),
             ("bundle: b.airlift", "bundle: b, layout: c", "table.yaml:8:5: a case has at most one of"),
             ("^nothing.*$", "^nothing", "end it with $"),
             ("kind: PolicyTest", "kind: Policy", "Policy"),
