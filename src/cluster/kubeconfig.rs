@@ -321,7 +321,9 @@ fn read_token(path: &Path) -> Result<SecretString, KubeconfigError> {
 fn parse(bytes: &[u8], place: &str) -> Result<Node, KubeconfigError> {
     let read = yaml::decode(bytes, place).and_then(|text| yaml::document(text, place));
     let node = read.map_err(|error| match error {
-        PaperError::Syntax { place, line, column, why, .. } => KubeconfigError::Syntax { place, line, column, why },
+        PaperError::Syntax { place, line, column, why, .. } => {
+            KubeconfigError::Syntax { place, line, column, why: why.to_string() }
+        }
         other => KubeconfigError::Syntax { place: place.to_owned(), line: 1, column: 1, why: other.to_string() },
     })?;
     if node.get("clusters").is_none() && node.get("contexts").is_none() {

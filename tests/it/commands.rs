@@ -20,8 +20,23 @@ fn help_and_version_exit_with_0() {
     let stage = Stage::new();
     stage.airlift(&["--version"]).expect(0).says(&["airlift 0."]);
     for command in [
-        "resolve", "why", "pack", "inspect", "verify", "countersign", "import", "sync", "serve", "receipt", "lock", "diff",
-        "generate", "trust", "policy", "keygen", "demo",
+        "resolve",
+        "why",
+        "pack",
+        "inspect",
+        "verify",
+        "countersign",
+        "import",
+        "sync",
+        "serve",
+        "receipt",
+        "lock",
+        "diff",
+        "generate",
+        "trust",
+        "policy",
+        "keygen",
+        "demo",
     ] {
         stage.airlift(&[command, "--help"]).expect(0).says(&["Usage: airlift"]);
     }

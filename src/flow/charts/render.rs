@@ -288,7 +288,7 @@ mod tests {
         follows: fn(&Request<'_>) -> Result<String, RenderError>,
     ) -> (Result<Looked, String>, usize) {
         let (chart, renderer) = (chart(template), Fake { follows, asked: Mutex::new(0) });
-        let looked = Job { chart: &chart, want, renderer: &renderer }.look();
+        let looked = Job { chart: &chart, want, fields: &Table::default(), renderer: &renderer }.look();
         let asked = *renderer.asked.lock().unwrap();
         (looked, asked)
     }
@@ -371,7 +371,8 @@ mod tests {
         let set = ValueSet { name: String::new(), layers: vec![layer] };
         let mut want = want(RenderSetting::default(), vec![set]);
         want.namespace = "shop".into();
-        let record = Job { chart: &chart, want: &want, renderer: &renderer }.record(vec!["db 1.0.0".into()]);
+        let record = Job { chart: &chart, want: &want, fields: &Table::default(), renderer: &renderer }
+            .record(vec!["db 1.0.0".into()]);
         assert_eq!(
             (record.renderer.as_str(), record.release.as_str(), record.namespace.as_str()),
             ("fake", "press", "shop")
