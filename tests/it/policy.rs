@@ -144,9 +144,9 @@ fn an_age_needs_a_time_that_somebody_vouches_for() {
     let mut court = Court::new(&["a", "b", "c"]);
     let aged = policy("", "    maxAge: 30d\n    signatures: [{key: {name: a, log: promise, trustRoot: root}}]\n");
     let logged = court.world.promised(court.by_key("a"), court.key("a"), T0 + 60);
-    accepted(&court.judgement(&aged, &[sig(&[logged.clone()])]));
+    accepted(&court.judgement(&aged, &[sig(std::slice::from_ref(&logged))]));
     court.now = T0 + 31 * DAY;
-    let late = court.judgement(&aged, &[sig(&[logged.clone()])]);
+    let late = court.judgement(&aged, &[sig(std::slice::from_ref(&logged))]);
     refused(&late, "signed by key a at 2023-11-14T22:14:20Z, 30 days ago, but the rule takes at most 30d");
     assert_eq!(late.evidence[0].verdict, Verdict::Bad);
     assert_eq!(late.evidence[0].times[0].by, TimeSource::Log);
@@ -309,6 +309,7 @@ fn examples() -> BTreeMap<String, String> {
 }
 
 /// What each example accepts, and what it refuses with which words.
+#[expect(clippy::too_many_lines, reason = "one arm for each example of the page")]
 fn decided(name: &str, text: &str) -> (Judgement, Judgement, &'static str) {
     let mut court =
         Court::new(&["release", "release-next", "anna", "bela", "cleo", "security", "security-night", "scanner"]);

@@ -22,17 +22,23 @@ impl Served {
         let mut command = stage.command(&["serve"]);
         command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut served = Self { child, host: String::new(), stdout };
+        served.host = served.announced();
+        served
+    }
+
+    /// Reads where it listens.
+    fn announced(&mut self) -> String {
         loop {
             let mut line = String::new();
-            if stdout.read_line(&mut line).unwrap() == 0 {
+            if self.stdout.read_line(&mut line).unwrap() == 0 {
                 let mut said = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-                panic!("it serves nothing and ends with {:?}:\n{said}", child.wait());
+                self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+                panic!("it serves nothing:\n{said}");
             }
             if let Some((_, host)) = line.trim().rsplit_once("://") {
-                let host = host.to_owned();
-                return Self { child, host, stdout };
+                return host.to_owned();
             }
         }
     }

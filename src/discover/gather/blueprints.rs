@@ -158,10 +158,9 @@ impl Discovering<'_> {
                     path: kit.source.path.clone(),
                     ..FluxSource::default()
                 };
-                match flux::ordered(&kit.kit, &said, entry.origin) {
-                    Ok(order) => order.iter().for_each(|ordered| self.release(ordered, entry.origin)),
-                    // The entry of the kit itself reports what is wrong with it.
-                    Err(_) => {}
+                // The entry of the kit itself reports what is wrong with it.
+                if let Ok(order) = flux::ordered(&kit.kit, &said, entry.origin) {
+                    order.iter().for_each(|ordered| self.release(ordered, entry.origin));
                 }
             }
         }
