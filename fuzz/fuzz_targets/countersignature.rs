@@ -19,8 +19,9 @@ static AUTHORS: LazyLock<Authors> = LazyLock::new(|| {
         not_after: Until::Never,
         report: ReportDemand::Optional,
     };
-    let demand = BundleDemand { keys: vec![person], threshold: 1, countersigners: Vec::new(), unsigned: Unsigned::Allow };
-    Authors::new(&demand, "seed", &mut |_| Err(std::io::Error::other("no file")), 0).expect("a public key")
+    let demand =
+        BundleDemand { keys: vec![person], threshold: 1, countersigners: Vec::new(), unsigned: Unsigned::Allow };
+    Authors::new(&demand, "seed", &mut |_: &str| Err(std::io::Error::other("no file")), 0).expect("a public key")
 });
 
 fuzz_target!(|bytes: &[u8]| {
@@ -34,12 +35,8 @@ fuzz_target!(|bytes: &[u8]| {
     assert_eq!(found, checked.countersignatures);
     let mut again = Vec::new();
     for one in found.iter().filter(|one| one.report.is_none()) {
-        let parts = Countersigning {
-            bundle: &one.bundle,
-            statement: &one.statement,
-            envelope: &one.envelope,
-            report: b"",
-        };
+        let parts =
+            Countersigning { bundle: &one.bundle, statement: &one.statement, envelope: &one.envelope, report: b"" };
         again.extend(parts.to_bytes().expect("what was read can be written"));
     }
     assert!(found.iter().any(|one| one.report.is_some()) || again == bytes, "two spellings of one countersignature");
@@ -52,8 +49,7 @@ fuzz_target!(|bytes: &[u8]| {
             report: one.report.as_ref(),
         })
         .collect();
-    let seals =
-        BundleSeals { statement: reader.statement(), envelope: reader.envelope(), countersignatures: &parts };
+    let seals = BundleSeals { statement: reader.statement(), envelope: reader.envelope(), countersignatures: &parts };
     let bundle = Digest::of(reader.statement());
     for mark in AUTHORS.judge(&seals).marks.iter().filter(|mark| mark.verdict == Verdict::Good) {
         let says = mark.says.as_ref().expect("a good countersignature says something");

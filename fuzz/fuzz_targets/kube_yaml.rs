@@ -1,8 +1,8 @@
 //! Kubernetes YAML: whatever it holds, sightings and errors come out, and every reference prints as it reads.
 #![no_main]
 
-use airlift::discover::operators::Table;
 use airlift::discover::kube::{self, Looking};
+use airlift::discover::operators::Table;
 use airlift::model::ImageRef;
 use libfuzzer_sys::fuzz_target;
 

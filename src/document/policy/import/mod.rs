@@ -5,7 +5,7 @@
 //!
 //! Two kinds of source differ in how rules meet. For containers' `policy.json` and Notation's trust policy the most
 //! specific scope decides, as with us. Of `ClusterImagePolicy` and Kyverno's `verifyImages` every one that matches
-//! must be satisfied, so the duties of wider patterns are written into the rules of narrower ones ([`together`]).
+//! must be satisfied, so the duties of wider patterns are written into the rules of narrower ones.
 
 mod containers;
 mod duty;
