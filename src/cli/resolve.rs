@@ -10,6 +10,7 @@ use super::lock::destinations;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
+use crate::discover::Narrowing;
 use crate::document::lock::Lock;
 use crate::flow::{
     Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
@@ -20,12 +21,20 @@ use std::path::PathBuf;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
 ///
-/// An existing lock is kept and only completed, unless --update moves its pins.
+/// The lock holds exactly what this run wants; what an existing lock pins of that stays pinned so, unless --update moves
+/// it. With --include or --exclude it holds less: give it a name of its own with --lock to keep the whole one.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Mirror file
     #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present = "from_kubeconfig")]
     file: Option<PathBuf>,
+    /// Of all Blueprints and Flux releases that the mirror file wants for themselves (also as roots), take only those that fit,
+    /// with what they need; a pattern such as `harbor` or `bp-h*`, repeatable. Its other sources stay as they are
+    #[arg(long, value_name = "PATTERN", requires = "file")]
+    include: Vec<String>,
+    /// Leave out the Blueprints and Flux releases that fit; an error where something that is kept needs one. Repeatable
+    #[arg(long, value_name = "PATTERN", requires = "file")]
+    exclude: Vec<String>,
     #[command(flatten)]
     reaching: Reaching,
     /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
@@ -89,7 +98,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let source = Remembering::new(&remote);
-    let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)? };
+    let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
+    let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
+    let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)?, narrowing };
     if let (true, Some(file)) = (arguments.list, &arguments.file) {
         return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
     }
@@ -104,6 +115,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     }
     let lock = &lookup.resolved.lock;
     output.findings(&lookup.findings);
+    if lock.artifacts.is_empty() {
+        output.note("warning: no artifact came out of it; `airlift resolve --list` shows what was looked at");
+    }
     if arguments.dry_run {
         destinations::show(lock, "", arguments.output, output);
         return Ok(DONE);

@@ -11,6 +11,7 @@ use super::decisions::Decisions;
 use super::files::{self, Named};
 use super::kube::Looking;
 use super::mapping::Mapping;
+use super::narrowing::Narrowing;
 use super::operators::Table;
 use super::rules::Rules;
 use super::select::SelectError;
@@ -38,18 +39,19 @@ pub fn discover(mirror: &MirrorManifest, place: &str, base: &Path) -> Result<Dis
 
 /// Goes through the sources of `mirror` as [`discover`] does, and waits to hear what its charts run.
 pub fn begin<'m>(mirror: &'m MirrorManifest, place: &'m str, base: &'m Path) -> Result<Discovering<'m>, DiscoverError> {
-    begin_with(mirror, place, base, Fetched::new())
+    begin_with(mirror, place, base, Fetched::new(), Narrowing::default())
 }
 
 /// Catalogues that were brought here from elsewhere, by the number of their entry in `blueprints`.
 pub type Fetched = BTreeMap<usize, Named>;
 
-/// Begins as [`begin`] does, with catalogues that are not where the mirror file says.
+/// Begins as [`begin`] does, with catalogues that are not where the mirror file says, and with less of its Blueprints.
 pub fn begin_with<'m>(
     mirror: &'m MirrorManifest,
     place: &'m str,
     base: &'m Path,
     fetched: Fetched,
+    narrowing: Narrowing,
 ) -> Result<Discovering<'m>, DiscoverError> {
     let alone = |source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] };
     let (rules, decisions) = (Rules::new(mirror).map_err(alone)?, Decisions::new(mirror).map_err(alone)?);
@@ -58,11 +60,13 @@ pub fn begin_with<'m>(
         Err(source) => (Table::default(), Some(Problem::Fields { place: place.to_owned(), source })),
     };
     let (out, problems, seen) = (Discovery::default(), Vec::from_iter(unusable), Vec::new());
-    let mut gather = Discovering { mirror, place, base, rules, decisions, fields, fetched, out, problems, seen };
+    let mut gather =
+        Discovering { mirror, place, base, rules, decisions, fields, fetched, narrowing, out, problems, seen };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
     gather.sources();
+    gather.fits_nothing();
     Ok(gather)
 }
 
@@ -90,6 +94,7 @@ pub struct Discovering<'m> {
     decisions: Decisions<'m>,
     fields: Table,
     fetched: Fetched,
+    narrowing: Narrowing,
     out: Discovery,
     problems: Vec<Problem>,
     /// What is not wanted without a decision.
@@ -123,6 +128,33 @@ impl Discovering<'_> {
             let mut why = vec![format!("{place}: extraImages[{at}]")];
             why.extend(extra.needed_by.iter().map(|by| format!("needed by {by}")));
             self.reference(extra.reference.clone(), Cause::new(Role::Image, why));
+        }
+    }
+
+    /// Reports patterns of the command line that fit nothing; where something could not be read, nobody knows.
+    fn fits_nothing(&mut self) {
+        if self.problems.is_empty() {
+            let place = || self.place.to_owned();
+            let problem =
+                |(flag, text): (_, &str)| Problem::FitsNothing { flag, pattern: text.to_owned(), place: place() };
+            self.problems = self.narrowing.unmet().map(problem).collect();
+        }
+    }
+
+    /// Says how many of an entry's own wishes the command line leaves out.
+    fn narrowed(&mut self, place: &str) {
+        let out = self.narrowing.take_left_out();
+        if out > 0 {
+            let what = format!("{out} are left out by --include and --exclude, unless others need them");
+            self.out.findings.push(note(place, what));
+        }
+    }
+
+    /// What the command line excludes must not come in through something else.
+    fn excluded(&mut self, name: &str, chain: &[String]) {
+        if let Some(pattern) = self.narrowing.excludes(name).map(str::to_owned) {
+            let (name, chain) = (name.to_owned(), chain.join(" → "));
+            self.problems.push(Problem::Excluded { pattern, name, chain });
         }
     }
 

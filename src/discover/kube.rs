@@ -50,6 +50,21 @@ pub enum KubeError {
         /// Placeholder.
         found: String,
     },
+    /// A kustomization brings something from outside of what is read.
+    #[error(
+        "{place}:{line}: {field} of this kustomization lead to {path:?}, which is not read here; name this folder under \
+         kustomize instead"
+    )]
+    LeadsOut {
+        /// File.
+        place: String,
+        /// Line.
+        line: usize,
+        /// Field of the kustomization.
+        field: String,
+        /// Where it leads.
+        path: String,
+    },
 }
 
 /// What a file holds.
@@ -277,7 +292,7 @@ impl<'a, 'n> Walk<'a, 'n> {
         // Without a spec it is a reference to such an object.
         if let Some((.., out)) = followed.filter(|_| node.get("spec").is_some()) {
             let what = format!("{} is not resolved by this version: {out}", object.shown());
-            self.find(node, what, "name what it installs under blueprints, charts and images");
+            self.find(node, what, "name its folder under flux, or what it installs under blueprints, charts and images");
         }
         if object.group.starts_with("kustomize.") {
             return self.kustomization(node);
@@ -327,10 +342,25 @@ impl<'a, 'n> Walk<'a, 'n> {
                 "patches" | "patchesStrategicMerge" | "patchesJson6902" => mentions_image(&entry.value),
                 _ => false,
             };
+            let leads = ["resources", "bases", "components", "crds", "generators", "transformers"];
+            if leads.contains(&entry.key.as_str()) {
+                self.leads_out(entry);
+            }
             if matters {
                 let what =
                     format!("{} of a kustomization may change what runs; this version does not apply it", entry.key);
-                self.find(&entry.value, what, "name a file with the output of `kustomize build` instead");
+                self.find(&entry.value, what, "name this folder under kustomize, which applies it");
+            }
+        }
+    }
+
+    /// What a kustomization brings from elsewhere is not read here, and nothing else would say so.
+    fn leads_out(&mut self, entry: &'n Entry) {
+        for item in entry.value.items() {
+            let Some(path) = item.text() else { continue };
+            if path.split('/').any(|part| part == "..") || path.starts_with('/') || path.contains("://") {
+                let (place, line) = (self.looking.place.to_owned(), item.line);
+                self.scan.errors.push(KubeError::LeadsOut { place, line, field: entry.key.clone(), path: path.to_owned() });
             }
         }
     }
@@ -782,6 +812,50 @@ mod tests {
             assert!(scan.sightings.is_empty() && scan.errors.is_empty(), "{text}");
             assert!(scan.findings.iter().any(|finding| finding.what.contains(said)), "{text} {:?}", scan.findings);
         }
+    }
+
+    #[test]
+    fn a_kustomization_that_brings_things_from_elsewhere_is_no_silence() {
+        for (text, said) in [
+            ("resources: [a.yaml, ../base]", Some("../base")),
+            ("bases: ['https://code.example/x']", Some("https://code.example/x")),
+            ("components: [/etc/x]", Some("/etc/x")),
+            ("resources: [a.yaml, sub/dir, a..b.yaml]", None),
+        ] {
+            let scan = scan(&format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{text}\n"));
+            let errors: Vec<String> = scan.errors.iter().map(ToString::to_string).collect();
+            assert_eq!(errors.len(), usize::from(said.is_some()), "{text}: {errors:?}");
+            assert!(said.is_none_or(|said| errors[0].contains(said) && errors[0].contains("under kustomize")), "{errors:?}");
+        }
+    }
+
+    #[test]
+    fn lists_and_assignments_on_one_line_are_looked_into() {
+        let texts = |text: &str| -> Vec<String> {
+            let found = scan(text).sightings;
+            found.iter().filter_map(|one| Some(one.reference.as_ref()?.to_string())).collect()
+        };
+        let env = |name: &str, value: &str| {
+            let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    image: quay.io/t/c:1\n";
+            format!("{pod}    env: [{{name: {name}, value: '{value}'}}]\n")
+        };
+        for (name, value) in [
+            ("X", r#"{"a":[{"image":"quay.io/t/a:1"},{"image":"quay.io/t/b:1"}]}"#),
+            ("X", "quay.io/t/a:1,quay.io/t/b:1"),
+            ("X", "quay.io/t/a:1 quay.io/t/b:1"),
+            ("X", "x=quay.io/t/a:1;y=quay.io/t/b:1"),
+            ("RELATED_IMAGES", "quay.io/t/a:1,quay.io/t/b:1"),
+        ] {
+            let found = texts(&env(name, value));
+            for wanted in ["quay.io/t/a:1", "quay.io/t/b:1", "quay.io/t/c:1"] {
+                assert!(found.iter().any(|one| one == wanted), "{value}: {found:?}");
+            }
+        }
+        let data = |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{ini: '{value}'}}\n");
+        for value in ["image=quay.io/t/a:1", "image = quay.io/t/a:1", "use quay.io/t/a:1 please", "export X=quay.io/t/a:1"] {
+            assert!(texts(&data(value)).contains(&"quay.io/t/a:1".to_owned()), "{value}");
+        }
+        assert!(texts(&data("a plain text, of words; and 3 numbers")).is_empty());
     }
 
     #[test]

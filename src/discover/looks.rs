@@ -113,6 +113,14 @@ pub fn words(text: &str) -> Vec<(&str, ImageRef)> {
     text.split(|c: char| c.is_whitespace() || BETWEEN.contains(&c)).filter_map(read).collect()
 }
 
+/// Returns the references of a list on one line, separated by commas, semicolons or blanks; nothing where any piece of
+/// it is none.
+pub fn pieces(text: &str) -> Vec<&str> {
+    let pieces = text.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';')).filter(|piece| !piece.is_empty());
+    let pieces: Vec<&str> = pieces.collect();
+    if pieces.iter().all(|piece| complete(piece).is_some()) { pieces } else { Vec::new() }
+}
+
 /// Returns the value behind `image`, `xImage` or `"image"` and a colon, as YAML or JSON writes it, or an equals sign,
 /// as TOML does.
 fn value_behind(rest: &str) -> Option<&str> {

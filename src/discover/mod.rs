@@ -18,6 +18,7 @@ pub mod kustomize;
 pub mod list;
 pub mod looks;
 pub mod mapping;
+mod narrowing;
 pub mod operators;
 pub mod parts;
 pub mod rules;
@@ -30,6 +31,7 @@ pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
 pub use gather::{ChartOrigin, Discovering, Fetched, Seen, begin, begin_with, discover};
 pub use mapping::{Mapping, collisions, destination};
+pub use narrowing::Narrowing;
 pub use select::Pattern;
 pub use tags::{TagSelection, is_moving};
 
@@ -142,6 +144,30 @@ pub enum Problem {
         place: String,
         /// Name in the common form.
         name: String,
+    },
+    /// The command line excludes what something that is kept needs.
+    #[error("--exclude {pattern} leaves out {name}, which is needed: {chain}")]
+    Excluded {
+        /// Pattern as typed.
+        pattern: String,
+        /// Blueprint or release.
+        name: String,
+        /// Path from the mirror file down.
+        chain: String,
+    },
+    /// A pattern of the command line fits nothing.
+    #[error("{flag} {pattern}: {place} {}", if *.flag == "--include" {
+        "wants no Blueprint or release of such a name for itself"
+    } else {
+        "has no Blueprint or release of such a name in its sources"
+    })]
+    FitsNothing {
+        /// `--include` or `--exclude`.
+        flag: &'static str,
+        /// Pattern as typed.
+        pattern: String,
+        /// Mirror file.
+        place: String,
     },
     /// A kit installs a version that is out of a range.
     #[error("{name}: {place} installs version {version}, and {range} is wanted by {wanted_by}")]

@@ -143,6 +143,11 @@ impl Pattern {
     pub fn fits(&self, text: &str) -> bool {
         self.0.is_match(text)
     }
+
+    /// Returns whether a Blueprint or a release called `name` fits, as it is or without its `bp-`.
+    pub fn names(&self, name: &str) -> bool {
+        self.fits(name) || name.strip_prefix("bp-").is_some_and(|bare| self.fits(bare))
+    }
 }
 
 impl FromStr for Pattern {

@@ -8,7 +8,7 @@ use super::resolve::{Resolved, Wishes, resolve};
 use super::running::wanted_by;
 use super::signed_paper::read_signed;
 use super::update::Update;
-use crate::discover::{Discovery, Found, Mapping, PlatformRule, Seen, Want, begin_with};
+use crate::discover::{Discovery, Found, Mapping, Narrowing, PlatformRule, Seen, Want, begin_with};
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
 use crate::model::evidence::FindingClass;
@@ -52,6 +52,8 @@ pub struct Pins {
     pub update: Update,
     /// How charts are looked into.
     pub charts: ChartReading,
+    /// What is taken of a mirror file's Blueprints and releases.
+    pub narrowing: Narrowing,
 }
 
 /// Makes or reads the lock of what is wanted.
@@ -118,7 +120,7 @@ fn discovered(
     let place = path.display().to_string();
     let base = path.parent().unwrap_or(Path::new("."));
     let catalogues = bring(mirror, base)?;
-    let mut discovering = begin_with(mirror, &place, base, catalogues.fetched.clone())?;
+    let mut discovering = begin_with(mirror, &place, base, catalogues.fetched.clone(), pins.narrowing.clone())?;
     discovering.check()?;
     let mapping = mapping(mirror, &place)?;
     let destination = |image: &ImageRef| mapping.destination(image);

@@ -2,7 +2,8 @@
 
 use crate::discover::{folder, names, openova, told, try_mirror};
 use crate::stage::Stage;
-use airlift::discover::Discovery;
+use airlift::discover::{Discovery, Fetched, Narrowing, begin_with};
+use airlift::document::mirror::MirrorManifest;
 use std::path::Path;
 use std::process::Command;
 
@@ -38,6 +39,10 @@ const REPOSITORY: &str = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRep
 
 /// The platform beside a kit in which kiosk waits for ink and not for press.
 fn with_kit(press: &str, body: &str) -> Result<Discovery, String> {
+    with_kit_narrowed(press, body, Narrowing::default())
+}
+
+fn with_kit_narrowed(press: &str, body: &str, narrowing: Narrowing) -> Result<Discovery, String> {
     let mut files = platform();
     files.push(("kit/r.yaml", REPOSITORY.to_owned()));
     files.push(("kit/kiosk.yaml", release("kiosk", "1.1.0", "[{name: bp-ink}]")));
@@ -45,7 +50,10 @@ fn with_kit(press: &str, body: &str) -> Result<Discovery, String> {
     files.push(("kit/ink.yaml", release("ink", "2.0.0", "[]")));
     let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();
     let folder = folder(&files);
-    try_mirror(folder.path(), body)
+    let text = format!("apiVersion: airlift/v1alpha1\nkind: Mirror\n{body}");
+    let mirror = MirrorManifest::read(text.as_bytes(), "mirror.yaml").map_err(|e| e.to_string())?;
+    let begun = begin_with(&mirror, "mirror.yaml", folder.path(), Fetched::new(), narrowing);
+    begun.and_then(|begun| begun.finish()).map_err(|e| e.to_string())
 }
 
 fn distinct(discovery: &Discovery) -> Vec<String> {
@@ -246,4 +254,99 @@ fn a_catalogue_in_an_archive_is_read_without_unpacking_anything_else() {
         .airlift(&["resolve", "-f", "mirror.yaml", "--plain-http"])
         .expect(40)
         .says(&["openova-1.tar.gz: is no archive"]);
+}
+
+/// What the command line takes of the platform beside its kit.
+fn narrowed(body: &str, include: &[&str], exclude: &[&str]) -> Result<Discovery, String> {
+    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let narrowing = Narrowing::new(&owned(include), &owned(exclude)).map_err(|e| e.to_string())?;
+    with_kit_narrowed("1.0.0", body, narrowing)
+}
+
+#[test]
+fn the_command_line_narrows_roots_and_whole_catalogues_and_what_they_need_stays() {
+    for rest in ["all: true", "roots: [kiosk, press, ink]"] {
+        let of = |include: &[&str], exclude: &[&str]| {
+            distinct(&narrowed(&entry(rest), include, exclude).unwrap_or_else(|e| panic!("{e}")))
+        };
+        assert_eq!(of(&[], &[]), ["ink:2.0.0", "kiosk:1.1.0", "press:1.0.0"]);
+        assert_eq!(of(&["kiosk"], &[]), ["kiosk:1.1.0", "press:1.0.0"]);
+        assert_eq!(of(&["bp-i*", "press"], &[]), ["ink:2.0.0", "press:1.0.0"]);
+        assert_eq!(of(&[], &["ink"]), ["kiosk:1.1.0", "press:1.0.0"]);
+        assert_eq!(of(&["*"], &["kiosk", "press"]), ["ink:2.0.0"]);
+    }
+    let said = told(&narrowed(&entry("all: true"), &["ink"], &[]).unwrap());
+    assert!(said.contains("2 are left out by --include and --exclude"), "{said}");
+}
+
+#[test]
+fn excluding_what_a_kept_one_needs_names_the_chain() {
+    let error = narrowed(&entry("all: true"), &[], &["press"]).unwrap_err();
+    let chain = "--exclude press leaves out bp-press, which is needed: mirror.yaml: blueprints[0] → bp-kiosk → \
+                 bp-press ^1 (needed by bp-kiosk 1.1.0)";
+    assert!(error.contains(chain), "{error}");
+    let kit = narrowed("flux: [./kit]\n", &["kiosk"], &["ink"]).unwrap_err();
+    assert!(
+        kit.contains("--exclude ink leaves out bp-ink, which is needed: mirror.yaml: flux[0] (graph: kit) → "),
+        "{kit}"
+    );
+    assert!(kit.contains("HelmRelease flux-system/bp-ink (dependsOn of flux-system/bp-kiosk)"), "{kit}");
+    // By the edges of the kit, a Blueprint needs what its release waits for.
+    let graph = format!("{}flux: [./kit]\n", entry("roots: [kiosk]\n  graph: kit"));
+    let by_kit = narrowed(&graph, &["kiosk"], &["ink"]).unwrap_err();
+    assert!(by_kit.contains("mirror.yaml: blueprints[0] (graph: kit) → "), "{by_kit}");
+}
+
+#[test]
+fn the_command_line_narrows_releases_of_a_kit_with_what_they_wait_for() {
+    let of = |more: &str, include: &[&str], exclude: &[&str]| {
+        let body = format!("flux: [{{path: ./kit{more}}}]\n");
+        distinct(&narrowed(&body, include, exclude).unwrap_or_else(|e| panic!("{e}")))
+    };
+    assert_eq!(of("", &["kiosk"], &[]), ["ink:2.0.0", "kiosk:1.1.0"]);
+    assert_eq!(of("", &["bp-press"], &[]), ["press:1.0.0"]);
+    assert_eq!(of("", &[], &["kiosk"]), ["ink:2.0.0", "press:1.0.0"]);
+    assert_eq!(of(", releases: [bp-kiosk, bp-press]", &[], &["kiosk"]), ["press:1.0.0"]);
+    // The fields of the file know names without bp- too.
+    assert_eq!(of(", exclude: [kiosk]", &[], &[]), ["ink:2.0.0", "press:1.0.0"]);
+    // One pattern narrows every source.
+    let both = format!("{}flux: [./kit]\n", entry("all: true\n  graph: depends"));
+    assert_eq!(distinct(&narrowed(&both, &["ink"], &[]).unwrap()), ["ink:2.0.0"]);
+}
+
+#[test]
+fn a_pattern_that_fits_nothing_is_an_error() {
+    let body = format!("{}flux: [./kit]\n", entry("roots: [kiosk]\n  graph: depends"));
+    let error = narrowed(&body, &["kiosk", "kisok"], &["velero"]).unwrap_err();
+    assert!(error.contains("--include kisok: mirror.yaml wants no Blueprint or release"), "{error}");
+    assert!(error.contains("--exclude velero: mirror.yaml has no Blueprint or release"), "{error}");
+    let dependency = narrowed(&entry("roots: [kiosk]"), &["press"], &[]).unwrap_err();
+    assert!(dependency.contains("--include press: mirror.yaml wants no Blueprint"), "{dependency}");
+    assert!(narrowed("images: [x:1]\n", &[], &["press"]).unwrap_err().contains("--exclude press"), "");
+    assert!(narrowed(&body, &["["], &[]).is_err());
+}
+
+#[test]
+fn a_lock_of_a_narrowed_run_holds_exactly_what_it_wants() {
+    let stage = stage("./platform", "[kiosk, ink]");
+    for (name, text) in platform() {
+        let path = stage.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let resolve = |more: &[&str]| {
+        let given = ["resolve", "-f", "mirror.yaml", "--plain-http"];
+        stage.airlift(&given.into_iter().chain(more.iter().copied()).collect::<Vec<_>>())
+    };
+    resolve(&[]).expect(0).says(&["pinned 3 artifacts"]);
+    let listed = resolve(&["--list", "--include", "ink"]).expect(0).stdout;
+    assert!(listed.contains("bp-ink:2.0.0") && !listed.contains("kiosk"), "{listed}");
+    resolve(&["--exclude", "kiosk"]).expect(0).says(&["pinned 1 artifact"]);
+    let lock = std::fs::read_to_string(stage.path("airlift.lock")).unwrap();
+    assert!(lock.contains("bp-ink") && !lock.contains("bp-kiosk"), "{lock}");
+    resolve(&["--exclude", "press"]).expect(2).says(&["--exclude press leaves out bp-press, which is needed"]);
+    resolve(&["--include", "ink", "--exclude", "kisok"]).expect(2).says(&["--exclude kisok: mirror.yaml has no"]);
+    resolve(&["--include", "["]).expect(2);
+    assert_eq!(std::fs::read_to_string(stage.path("airlift.lock")).unwrap(), lock);
+    stage.airlift(&["resolve", "--from-kubeconfig", "--include", "ink"]).expect(2).says(&["--file"]);
 }

@@ -1,6 +1,7 @@
 //! Which releases are wanted, each behind what it depends on.
 
 use super::{FluxError, Kit, ObjectName, Release};
+use crate::discover::narrowing::Narrowing;
 use crate::discover::select::Pattern;
 use crate::document::mirror::FluxSource;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +34,12 @@ struct Frame<'k> {
 /// Returns the releases that the entry `place` of the mirror file wants, dependencies before dependents.
 ///
 /// Every dependency of every release is checked, also of those that are not wanted. Patterns choose among names.
-pub fn ordered<'k>(kit: &'k Kit, said: &FluxSource, place: &str) -> Result<Vec<Ordered<'k>>, Vec<FluxError>> {
+pub fn ordered<'k>(
+    kit: &'k Kit,
+    said: &FluxSource,
+    place: &str,
+    narrowing: &mut Narrowing,
+) -> Result<Vec<Ordered<'k>>, Vec<FluxError>> {
     let mut order = Order {
         by_name: kit.releases.iter().map(|release| (&release.id, release)).collect(),
         elsewhere: kit.elsewhere.iter().collect(),
@@ -43,7 +49,9 @@ pub fn ordered<'k>(kit: &'k Kit, said: &FluxSource, place: &str) -> Result<Vec<O
         errors: Vec::new(),
     };
     order.check(kit);
-    let roots = order.roots(kit, said, place);
+    let mut roots = order.roots(kit, said, place);
+    kit.releases.iter().for_each(|release| narrowing.hear(&release.id.name));
+    roots.retain(|release| narrowing.keeps(&release.id.name));
     for root in roots {
         order.add(root);
     }
@@ -97,7 +105,7 @@ impl<'k> Order<'k> {
             roots = kit.releases.iter().collect();
         }
         let fits =
-            |patterns: &[Pattern], release: &Release| patterns.iter().any(|pattern| pattern.fits(&release.id.name));
+            |patterns: &[Pattern], release: &Release| patterns.iter().any(|pattern| pattern.names(&release.id.name));
         roots.retain(|release| (include.is_empty() || fits(&include, release)) && !fits(&exclude, release));
         roots
     }

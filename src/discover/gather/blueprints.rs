@@ -6,6 +6,7 @@ use crate::discover::chart::ChartPlace;
 use crate::discover::closure::{Closed, Closure, ClosureError, Need};
 use crate::discover::files::Named;
 use crate::discover::flux::{self, Kit, Release};
+use crate::discover::narrowing::Narrowing;
 use crate::discover::select::{Pattern, Version, VersionRange};
 use crate::discover::{Problem, note};
 use crate::document::lock::Role;
@@ -102,6 +103,9 @@ impl Discovering<'_> {
         }
         let all = self.whole(catalogue, entry);
         wanted.extend(all.into_iter().map(|name| (name, None)));
+        catalogue.keys().for_each(|name| self.narrowing.hear(name));
+        wanted.retain(|(name, _)| self.narrowing.keeps(&canonical(name)));
+        self.narrowed(entry.origin);
         wanted
     }
 
@@ -121,8 +125,7 @@ impl Discovering<'_> {
             let what = format!("{out} Blueprints are not listed and come in only where others need them");
             self.out.findings.push(note(entry.origin, what));
         }
-        let bare = |name: &str| name.strip_prefix("bp-").unwrap_or(name).to_owned();
-        let fits = |patterns: &[Pattern], name: &str| patterns.iter().any(|p| p.fits(name) || p.fits(&bare(name)));
+        let fits = |patterns: &[Pattern], name: &str| patterns.iter().any(|pattern| pattern.names(name));
         let chosen = |name: &&String| (include.is_empty() || fits(&include, name)) && !fits(&exclude, name);
         let (kept, out): (Vec<&String>, Vec<&String>) = names.into_iter().partition(chosen);
         if !out.is_empty() {
@@ -159,7 +162,7 @@ impl Discovering<'_> {
                     ..FluxSource::default()
                 };
                 // The entry of the kit itself reports what is wrong with it.
-                if let Ok(order) = flux::ordered(&kit.kit, &said, entry.origin) {
+                if let Ok(order) = flux::ordered(&kit.kit, &said, entry.origin, &mut Narrowing::default()) {
                     order.iter().for_each(|ordered| self.release(ordered, entry.origin));
                 }
             }
@@ -204,6 +207,7 @@ impl Discovering<'_> {
             self.out.findings.push(note(left.by, what));
         }
         for (blueprint, needs) in closed.order {
+            self.excluded(&blueprint.name, needs.first().map_or(&[], |need| &need.why));
             self.out.findings.extend(blueprint.findings.iter().cloned());
             match artifact(blueprint, &entry.source.artifact) {
                 Ok(reference) => self.needed(blueprint, &needs, reference, entry),

@@ -25,7 +25,8 @@ impl<'m> Discovering<'m> {
     pub(super) fn flux(&mut self, named: NamedKit<'_>) {
         let NamedKit { source, origin, kit } = named;
         self.out.findings.extend(kit.findings.iter().cloned());
-        let order = flux::ordered(&kit, source, &origin);
+        let order = flux::ordered(&kit, source, &origin, &mut self.narrowing);
+        self.narrowed(&origin);
         let whole = kit.errors.is_empty();
         match order {
             Ok(order) if whole => {
@@ -52,6 +53,8 @@ impl<'m> Discovering<'m> {
             want.sets = vec![ValueSet { name: release.id.to_string(), layers: release.layers.clone() }];
         }
         let chart = release.chart.repository().map(|at| at.path().rsplit('/').next().unwrap_or_default());
+        let path = ordered.paths.first().into_iter().flatten().cloned();
+        self.excluded(&release.id.name, &[origin.to_owned()].into_iter().chain(path).collect::<Vec<_>>());
         let role = if chart.is_some_and(|name| name.starts_with("bp-")) { Role::Blueprint } else { Role::Chart };
         for path in &ordered.paths {
             let why = [origin.to_owned()].into_iter().chain(path.iter().cloned()).collect();

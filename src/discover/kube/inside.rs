@@ -62,7 +62,13 @@ impl<'n> Walk<'_, 'n> {
     fn said(&mut self, node: &Node, text: &str, image: bool) {
         let text = ["oci://", "docker://"].iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
         let text = text.trim_matches(['"', '\'']);
-        if image {
+        if text.starts_with(['{', '[']) && looks::placeholder(text).is_none() {
+            return self.document(node, text);
+        }
+        let pieces = looks::pieces(text);
+        if image && pieces.len() > 1 {
+            pieces.iter().for_each(|piece| self.field(node, piece));
+        } else if image {
             // Flags and variables hold words as often as names, so a name says more than one.
             let says = text.contains(['/', ':']) || looks::placeholder(text).is_some();
             if says || text.parse::<ImageRef>().is_ok() {
@@ -70,6 +76,8 @@ impl<'n> Walk<'_, 'n> {
             }
         } else if let Some(reference) = looks::unmistakable(text) {
             self.sight(node, text, Some(reference), Certainty::Probable, ALONE);
+        } else {
+            self.lines(node, text);
         }
     }
 
