@@ -135,6 +135,9 @@ fn row(line: &Line<'_>) -> Vec<String> {
         line.locked.digest.short(),
         human::bytes(line.bytes),
         evidence,
-        line.evidence.rule.clone(),
+        match &line.evidence.would_refuse {
+            Some(_) => format!("REFUSED, let pass by mode audit: {}", line.evidence.rule),
+            None => line.evidence.rule.clone(),
+        },
     ]
 }

@@ -84,10 +84,12 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
     let volumes = human::count(verified.volumes as u64, "volume");
     let bytes = human::bytes(verified.bytes);
     if verified.holds() {
-        let policy = if judged {
-            "; every artifact is accepted by the policy"
-        } else {
-            "; no policy was given, artifacts were not judged"
+        let audited = verified.evidence.iter().flat_map(|evidence| &evidence.artifacts);
+        let audited = audited.filter(|artifact| artifact.would_refuse.is_some()).count();
+        let policy = match (judged, audited) {
+            (true, 0) => "; every artifact is accepted by the policy".to_owned(),
+            (true, n) => format!("; the policy REFUSES {n} of them, which only its mode audit lets pass"),
+            (false, _) => "; no policy was given, artifacts were not judged".to_owned(),
         };
         output.result(format!("good: {artifacts}, {bytes} in {volumes}{policy}"));
         if !verified.not_known.is_empty() {

@@ -292,7 +292,11 @@ impl<'a, 'n> Walk<'a, 'n> {
         // Without a spec it is a reference to such an object.
         if let Some((.., out)) = followed.filter(|_| node.get("spec").is_some()) {
             let what = format!("{} is not resolved by this version: {out}", object.shown());
-            self.find(node, what, "name its folder under flux, or what it installs under blueprints, charts and images");
+            self.find(
+                node,
+                what,
+                "name its folder under flux, or what it installs under blueprints, charts and images",
+            );
         }
         if object.group.starts_with("kustomize.") {
             return self.kustomization(node);
@@ -360,7 +364,12 @@ impl<'a, 'n> Walk<'a, 'n> {
             let Some(path) = item.text() else { continue };
             if path.split('/').any(|part| part == "..") || path.starts_with('/') || path.contains("://") {
                 let (place, line) = (self.looking.place.to_owned(), item.line);
-                self.scan.errors.push(KubeError::LeadsOut { place, line, field: entry.key.clone(), path: path.to_owned() });
+                self.scan.errors.push(KubeError::LeadsOut {
+                    place,
+                    line,
+                    field: entry.key.clone(),
+                    path: path.to_owned(),
+                });
             }
         }
     }
@@ -825,7 +834,10 @@ mod tests {
             let scan = scan(&format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{text}\n"));
             let errors: Vec<String> = scan.errors.iter().map(ToString::to_string).collect();
             assert_eq!(errors.len(), usize::from(said.is_some()), "{text}: {errors:?}");
-            assert!(said.is_none_or(|said| errors[0].contains(said) && errors[0].contains("under kustomize")), "{errors:?}");
+            assert!(
+                said.is_none_or(|said| errors[0].contains(said) && errors[0].contains("under kustomize")),
+                "{errors:?}"
+            );
         }
     }
 
@@ -851,8 +863,11 @@ mod tests {
                 assert!(found.iter().any(|one| one == wanted), "{value}: {found:?}");
             }
         }
-        let data = |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{ini: '{value}'}}\n");
-        for value in ["image=quay.io/t/a:1", "image = quay.io/t/a:1", "use quay.io/t/a:1 please", "export X=quay.io/t/a:1"] {
+        let data =
+            |value: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c}}\ndata: {{ini: '{value}'}}\n");
+        for value in
+            ["image=quay.io/t/a:1", "image = quay.io/t/a:1", "use quay.io/t/a:1 please", "export X=quay.io/t/a:1"]
+        {
             assert!(texts(&data(value)).contains(&"quay.io/t/a:1".to_owned()), "{value}");
         }
         assert!(texts(&data("a plain text, of words; and 3 numbers")).is_empty());
