@@ -13,6 +13,8 @@ open_work_folder() {
   work=$(mktemp -d "${TMPDIR:-/tmp}/$1.XXXXXX")
   readonly work
   mkdir -p "$work/logs" "$work"/home/{config,run,cache,docker}
+  # Cargo keeps its own folders, which it looks for below the home of the person.
+  export CARGO_HOME=${CARGO_HOME:-$HOME/.cargo} RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
   # Programs under test must not meet the settings of the person who runs them.
   export HOME=$work/home XDG_CONFIG_HOME=$work/home/config XDG_RUNTIME_DIR=$work/home/run
   export XDG_CACHE_HOME=$work/home/cache DOCKER_CONFIG=$work/home/docker
