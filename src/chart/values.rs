@@ -5,7 +5,8 @@
 
 use crate::document::PaperError;
 use crate::document::yaml::{self, Node, Reading};
-use serde_json::{Map, Number, Value};
+use crate::document::yaml_value::scalar;
+use serde_json::{Map, Value};
 
 /// Why values cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,89 +88,6 @@ fn key_of(entry: &yaml::Entry) -> String {
         Some(Value::Number(number)) => number.to_string(),
         _ => entry.key.clone(),
     }
-}
-
-/// Says what a text without quotes is; nothing where it is a number that JSON has no form for.
-pub(super) fn scalar(text: &str) -> Option<Value> {
-    Some(match text {
-        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
-        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
-        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
-        _ if is_not_finite(text) => return None,
-        _ => match number(text) {
-            Some(number) => Value::Number(number),
-            None => Value::String(text.to_owned()),
-        },
-    })
-}
-
-fn is_not_finite(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN")
-}
-
-fn number(text: &str) -> Option<Number> {
-    match text.as_bytes().first()? {
-        b'.' => float(text),
-        b'0'..=b'9' | b'+' | b'-' => {
-            if looks_like_a_date(text) {
-                return None;
-            }
-            let plain = text.replace('_', "");
-            integer(&plain).or_else(|| float(&plain))
-        }
-        _ => None,
-    }
-}
-
-fn looks_like_a_date(text: &str) -> bool {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    digits == 4 && text.as_bytes().get(4) == Some(&b'-')
-}
-
-/// Reads an integer with Go's prefixes; a leading 0 means octal.
-fn integer(text: &str) -> Option<Number> {
-    let (negative, digits) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
-        b'+' => (false, &text[1..]),
-        _ => (false, text),
-    };
-    let lower = digits.to_ascii_lowercase();
-    let (radix, digits) = if let Some(rest) = lower.strip_prefix("0x") {
-        (16, rest)
-    } else if let Some(rest) = lower.strip_prefix("0b") {
-        (2, rest)
-    } else if let Some(rest) = lower.strip_prefix("0o") {
-        (8, rest)
-    } else if lower.len() > 1 && lower.starts_with('0') {
-        (8, &lower[1..])
-    } else {
-        (10, lower.as_str())
-    };
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let size = u64::from_str_radix(digits, radix).ok()?;
-    if negative { i64::try_from(-i128::from(size)).ok().map(Number::from) } else { Some(Number::from(size)) }
-}
-
-/// Reads a float of the form `12.5e3`.
-fn float(text: &str) -> Option<Number> {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
-        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
-        None => (unsigned, None),
-    };
-    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent_good = exponent.is_none_or(|text| {
-        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
-        !text.is_empty() && digits(text)
-    });
-    if !digits(whole) || !digits(part) || (whole.is_empty() && part.is_empty()) || !exponent_good {
-        return None;
-    }
-    Number::from_f64(text.parse().ok()?)
 }
 
 /// Lays `over` on `under`: mappings are merged, all else is replaced; a null stays, to remove a value of the chart.

@@ -1,7 +1,7 @@
 //! What a YAML node means to Helm: the JSON value that its own reader makes of it.
 //!
 //! Helm reads YAML the way Kubernetes tools do, which is YAML 1.1: `yes` and `on` without quotes are true, `0755` is
-//! a number in base 8. A node keeps its spelling; this is the one place where it loses it.
+//! a number in base 8. A node keeps its spelling; its scalars lose it here, for charts' own values as well.
 
 use super::yaml::{Node, Value as Yaml};
 use serde_json::{Map, Number, Value};
@@ -20,49 +20,92 @@ pub fn to_json(node: &Node) -> Value {
     }
 }
 
-/// Returns what a text without quotes stands for.
+/// Returns what a text without quotes stands for; itself where JSON has no form for the number.
 fn plain(text: &str) -> Value {
-    match text {
+    scalar(text).unwrap_or_else(|| Value::String(text.to_owned()))
+}
+
+/// Says what a text without quotes is to Go's `sigs.k8s.io/yaml`; nothing where it is a number that JSON has no form for.
+pub fn scalar(text: &str) -> Option<Value> {
+    Some(match text {
+        "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => Value::Bool(true),
         "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => Value::Bool(false),
-        _ => number(text).map_or_else(|| Value::String(text.to_owned()), Value::Number),
-    }
+        _ if is_not_finite(text) => return None,
+        _ => match number(text) {
+            Some(number) => Value::Number(number),
+            None => Value::String(text.to_owned()),
+        },
+    })
+}
+
+fn is_not_finite(text: &str) -> bool {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN")
 }
 
 fn number(text: &str) -> Option<Number> {
-    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '.' | '+' | '-')) {
-        return None;
-    }
-    let digits = text.replace('_', "");
-    integer(&digits).or_else(|| float(&digits))
-}
-
-fn integer(digits: &str) -> Option<Number> {
-    let (negative, rest) = match digits.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, digits.strip_prefix('+').unwrap_or(digits)),
-    };
-    let (base, rest) = match rest.get(..2).map(str::to_ascii_lowercase).as_deref() {
-        Some("0x") => (16, &rest[2..]),
-        Some("0o") => (8, &rest[2..]),
-        Some("0b") => (2, &rest[2..]),
-        _ if rest.len() > 1 && rest.starts_with('0') => (8, &rest[1..]),
-        _ => (10, rest),
-    };
-    // A second sign would be taken by the parser of numbers, and is none here.
-    if !rest.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-        return None;
-    }
-    match negative {
-        true => i64::from_str_radix(&format!("-{rest}"), base).ok().map(Number::from),
-        false => u64::from_str_radix(rest, base).ok().map(Number::from),
+    match text.as_bytes().first()? {
+        b'.' => float(text),
+        b'0'..=b'9' | b'+' | b'-' => {
+            if looks_like_a_date(text) {
+                return None;
+            }
+            let plain = text.replace('_', "");
+            integer(&plain).or_else(|| float(&plain))
+        }
+        _ => None,
     }
 }
 
-fn float(digits: &str) -> Option<Number> {
-    let shaped = digits.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-' | b'e' | b'E'));
-    let has_digit = digits.bytes().any(|b| b.is_ascii_digit());
-    if shaped && has_digit { Number::from_f64(digits.parse().ok()?) } else { None }
+fn looks_like_a_date(text: &str) -> bool {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    digits == 4 && text.as_bytes().get(4) == Some(&b'-')
+}
+
+/// Reads an integer with Go's prefixes; a leading 0 means octal.
+fn integer(text: &str) -> Option<Number> {
+    let (negative, digits) = match text.as_bytes().first()? {
+        b'-' => (true, &text[1..]),
+        b'+' => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let lower = digits.to_ascii_lowercase();
+    let (radix, digits) = if let Some(rest) = lower.strip_prefix("0x") {
+        (16, rest)
+    } else if let Some(rest) = lower.strip_prefix("0b") {
+        (2, rest)
+    } else if let Some(rest) = lower.strip_prefix("0o") {
+        (8, rest)
+    } else if lower.len() > 1 && lower.starts_with('0') {
+        (8, &lower[1..])
+    } else {
+        (10, lower.as_str())
+    };
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let size = u64::from_str_radix(digits, radix).ok()?;
+    if negative { i64::try_from(-i128::from(size)).ok().map(Number::from) } else { Some(Number::from(size)) }
+}
+
+/// Reads a float of the form `12.5e3`.
+fn float(text: &str) -> Option<Number> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
+        None => (unsigned, None),
+    };
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let exponent_good = exponent.is_none_or(|text| {
+        let text = text.strip_prefix(['+', '-']).unwrap_or(text);
+        !text.is_empty() && digits(text)
+    });
+    if !digits(whole) || !digits(part) || (whole.is_empty() && part.is_empty()) || !exponent_good {
+        return None;
+    }
+    Number::from_f64(text.parse().ok()?)
 }
 
 #[cfg(test)]

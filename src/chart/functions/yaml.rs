@@ -3,7 +3,7 @@
 
 use super::data::float;
 use crate::chart::template::{self, Engine, Trouble, Value, WALK_DEPTH};
-use crate::chart::values::scalar;
+use crate::document::yaml_value::scalar;
 use serde_json::Value as Json;
 
 /// Column behind which a text is folded at its next blank.
