@@ -61,9 +61,10 @@ impl Served {
     /// Returns status line, headers and body of a plain request.
     fn ask(&self, request: &str) -> (String, Vec<u8>) {
         let mut line = TcpStream::connect(&self.host).unwrap();
-        write!(line, "{request}\r\nHost: {}\r\nConnection: close\r\n\r\n", self.host).unwrap();
+        let request = format!("{request}\r\nHost: {}\r\nConnection: close\r\n\r\n", self.host);
         let mut answer = Vec::new();
-        // A connection that is broken off has said what it had to say.
+        // A connection that is broken off, before all was asked or after, has said what it had to say.
+        let _ = line.write_all(request.as_bytes());
         let _ = line.read_to_end(&mut answer);
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n").unwrap_or(answer.len());
         (String::from_utf8_lossy(&answer[..end]).into_owned(), answer.get(end + 4..).unwrap_or_default().to_vec())
