@@ -11,6 +11,7 @@ mod error;
 mod human;
 mod judging;
 mod listing;
+mod loading;
 mod marks;
 mod output;
 mod policy_files;
@@ -36,9 +37,11 @@ mod pack;
 mod policy;
 mod receipt;
 mod resolve;
+mod seed;
 mod serve;
 mod sync;
 mod trust;
+mod unpack;
 mod verify;
 mod why;
 
@@ -101,6 +104,8 @@ enum Command {
     Diff(diff::Arguments),
     Generate(generate::Arguments),
     Serve(serve::Arguments),
+    Seed(seed::Arguments),
+    Unpack(unpack::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
@@ -139,6 +144,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Diff(arguments) => diff::run(arguments, &environment, &output),
         Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
+        Command::Seed(arguments) => seed::run(arguments, &environment, &output),
+        Command::Unpack(arguments) => unpack::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

@@ -76,6 +76,10 @@ impl Receiving {
             let layout = Box::new(open_folder(path)?);
             return Ok(Place::Folder { layout, prefix, _stand_in: stand_in });
         }
+        if self.to.starts_with("oci-archive:") || self.to.starts_with("docker-archive:") {
+            let what = format!("{}: an archive is written at one stroke, not filled like a registry", self.to);
+            return Err(CliError::usage(what).with_hint(format!("airlift unpack BUNDLE --to {}", self.to)));
+        }
         let prefix = Prefix::parse(&self.to).map_err(|error| {
             CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")
         })?;

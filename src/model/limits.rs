@@ -71,6 +71,8 @@ pub const CATALOGUE_ARCHIVE_BYTES: u64 = 4 << 30;
 pub const KUBECONFIG_BYTES: u64 = 4 << 20;
 /// One page of a list of pods, in bytes.
 pub const CLUSTER_PAGE_BYTES: usize = 64 << 20;
+/// List that the container runtime of a machine gives, in bytes.
+pub const NODE_LIST_BYTES: usize = 16 << 20;
 /// Nesting of JSON and YAML documents.
 pub const NESTING: usize = 128;
 /// Volumes of one bundle.

@@ -55,6 +55,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("CATALOGUE_ARCHIVE_BYTES", "src/checkout/archive.rs", "paths_that_lead_elsewhere_and_broken_archives_are_refused"),
     ("KUBECONFIG_BYTES", "tests/it/cluster.rs", "a_kubeconfig_and_a_token_file_end_at_the_limit"),
     ("CLUSTER_PAGE_BYTES", "tests/it/cluster.rs", "a_page_is_read_up_to_the_limit"),
+    ("NODE_LIST_BYTES", "src/node/run.rs", "a_list_is_read_up_to_the_limit_and_not_a_byte_further"),
     ("NESTING", "src/document/yaml.rs", "nesting_ends_at_the_limit"),
     ("NESTING", "tests/it/limits.rs", "nesting_of_json_ends"),
     ("VOLUMES", "src/bundle/layout.rs", "volumes_end_at_the_limit"),
