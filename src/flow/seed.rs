@@ -100,7 +100,11 @@ fn as_text<S: serde::Serializer>(platform: &Option<Platform>, serializer: S) -> 
 /// Seeds. What an image's name stands for is whole whenever the name can be seen; a second run sends nothing.
 pub fn seed(request: Request<'_>, context: &Context<'_>) -> Result<Seeded, FlowError> {
     let Accepted { shipment, supply, authenticity, bundle_id, mut findings } = accept(request.from)?;
-    let plan = choose(&shipment, request.choice, Shape::Node)?;
+    let shape = match request.node {
+        Node::Containerd(_) => Shape::Node,
+        Node::Folder(_) => Shape::Folder,
+    };
+    let plan = choose(&shipment, request.choice, shape)?;
     findings.extend(plan.findings);
     let mut job = Job { shipment, supply, items: plan.items, findings, dry_run: request.dry_run, context };
     let Done { place, outcomes, bytes_sent } = match request.node {

@@ -33,6 +33,7 @@ mod policy_imports;
 mod registry_client;
 mod registry_server;
 mod seals;
+mod seed;
 mod selection;
 mod serve_bundle;
 mod stage;

@@ -61,7 +61,6 @@ impl<'s> Archive<'s> {
                 if at_hand { &mut head } else { &mut payload }.push((digest.clone(), size));
             }
         }
-        payload.sort_by_key(|(digest, _)| supply.place(digest));
         let docker = docker.then(|| docker_list(shipment, items)).flatten();
         let index = index(items);
         let entries = head.iter().chain(&payload).map(|(digest, size)| entry_length(&file(digest), *size));
@@ -69,7 +68,8 @@ impl<'s> Archive<'s> {
         let length = entry_length(LAYOUT_FILE, LAYOUT.len() as u64) + entries.sum::<u64>() + lists;
         let length = length + closing(INDEX_FILE, &index).len() as u64;
         let payload_bytes = payload.iter().map(|(_, size)| size).sum();
-        let payload = payload.into_iter().map(|(digest, _)| digest).collect();
+        let mut payload: Vec<Digest> = payload.into_iter().map(|(digest, _)| digest).collect();
+        supply.sort(&mut payload);
         Self { shipment, head, payload, payload_bytes, length, docker, index }
     }
 

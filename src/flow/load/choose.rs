@@ -37,7 +37,7 @@ fn stays_behind(shipment: &Shipment, plan: &LoadPlan, choice: &Choice, shape: Sh
     let attached: usize =
         artifacts.filter(|(artifact, _)| sources.contains(&artifact.source)).map(|(_, found)| found.attached.len()).sum();
     let images_only = choice.images_only || shape == Shape::Docker;
-    (images_only && shape != Shape::Node && attached > 0).then(|| {
+    (images_only && attached > 0).then(|| {
         let what = format!("{attached} signatures, attestations and other attached documents are not in it");
         Finding { severity: Severity::Note, ..Finding::error(FindingClass::Config, "the archive", what) }
     })

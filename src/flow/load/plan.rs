@@ -29,6 +29,8 @@ pub enum Shape {
     Whole,
     /// For the runtime of a node: images as a pull would leave them.
     Node,
+    /// For the folder of k3s: the same, with names that k3s reads.
+    Folder,
     /// For Docker: images of one platform, each without an index above it.
     Docker,
 }

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// A bundle that gives its payload.
 pub struct Supply {
     from: Origin,
-    places: BTreeMap<Digest, Place>,
+    sizes: BTreeMap<Digest, u64>,
 }
 
 enum Origin {
@@ -20,9 +20,6 @@ enum Origin {
     /// Every blob once, in the order of the bundle; nothing once it has been read.
     Stream(Option<Box<(BundleReader, Option<Entry>)>>),
 }
-
-/// Where a blob stands in the bundle, and its size.
-type Place = (usize, u64);
 
 /// Takes one blob: its digest, its size, its bytes.
 pub type Taker<'a, E> = &'a mut dyn FnMut(&Digest, u64, &mut dyn Read) -> Result<(), E>;
@@ -34,17 +31,16 @@ impl Supply {
         (reader, first): (BundleReader, Option<Entry>),
         bundle_id: &Digest,
     ) -> Result<Self, FlowError> {
-        let records = reader.inventory().iter().enumerate();
-        let places = records.map(|(at, record)| (record.digest.clone(), (at, record.size))).collect();
+        let sizes = reader.inventory().iter().map(|record| (record.digest.clone(), record.size)).collect();
         let Some(files) = files else {
-            return Ok(Self { from: Origin::Stream(Some(Box::new((reader, first)))), places });
+            return Ok(Self { from: Origin::Stream(Some(Box::new((reader, first)))), sizes });
         };
         let bundle = OpenBundle::open(files)?;
         if bundle.bundle_id() != bundle_id {
             let why = "it was replaced while it was opened".to_owned();
             return Err(FlowError::Content { item: "the bundle".to_owned(), why });
         }
-        Ok(Self { from: Origin::Volumes(Box::new(bundle)), places })
+        Ok(Self { from: Origin::Volumes(Box::new(bundle)), sizes })
     }
 
     /// Returns whether payload can be had in parts, one part after the other.
@@ -68,8 +64,8 @@ impl Supply {
             Origin::Volumes(bundle) => {
                 for digest in wanted {
                     let content = bundle.blob(digest, 0).map_err(FlowError::from)?;
-                    let place = self.places.get(digest);
-                    let (Some((_, size)), Some(mut content)) = (place, content) else { return Err(missing(digest).into()) };
+                    let size = self.sizes.get(digest);
+                    let (Some(size), Some(mut content)) = (size, content) else { return Err(missing(digest).into()) };
                     take(digest, *size, &mut *content)?;
                 }
                 Ok(())
