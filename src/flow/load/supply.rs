@@ -48,9 +48,11 @@ impl Supply {
         matches!(self.from, Origin::Volumes(_))
     }
 
-    /// Returns where a blob stands in the bundle.
-    pub fn place(&self, digest: &Digest) -> usize {
-        self.places.get(digest).map_or(usize::MAX, |(at, _)| *at)
+    /// Puts payload into the order in which a stream of the same bundle would give it.
+    pub fn sort(&self, payload: &mut [Digest]) {
+        if let Origin::Volumes(bundle) = &self.from {
+            payload.sort_by_cached_key(|digest| bundle.place(digest));
+        }
     }
 
     /// Reads a stream that nobody has read to its end, and checks it: whoever gives it is not left with a broken pipe.
@@ -58,7 +60,7 @@ impl Supply {
         self.pour(&[], &mut |_, _, _| Ok(()))
     }
 
-    /// Gives every blob of `wanted`, which stand in the order of the bundle, to `take`. A stream is read to its end.
+    /// Gives every blob of `wanted`, in the order of the bundle, to `take`. A stream is read to its end.
     pub fn pour<E: From<FlowError>>(&mut self, wanted: &[Digest], take: Taker<'_, E>) -> Result<(), E> {
         match &mut self.from {
             Origin::Volumes(bundle) => {
