@@ -50,7 +50,7 @@ struct Place {
     #[arg(long)]
     k3s: bool,
     /// That folder
-    #[arg(long, value_name = "FOLDER", default_value = K3S)]
+    #[arg(long, value_name = "FOLDER", default_value = K3S, conflicts_with = "containerd")]
     images_folder: PathBuf,
 }
 
@@ -78,7 +78,9 @@ impl Place {
     fn ctr(&self, environment: &Environment) -> Result<Option<Ctr>, CliError> {
         let Some(namespace) = &self.containerd else { return Ok(None) };
         if !check_namespace(namespace) {
-            return Err(CliError::usage(format!("{namespace:?} is no namespace of containerd; k8s.io is the kubelet's")));
+            return Err(CliError::usage(format!(
+                "{namespace:?} is no namespace of containerd; k8s.io is the kubelet's"
+            )));
         }
         let program = environment.program("AIRLIFT_CTR", "ctr").ok_or_else(|| {
             CliError::usage("there is no ctr program in PATH").with_hint(
@@ -104,7 +106,11 @@ fn unreachable(error: &NodeError) -> CliError {
 fn with_hint(error: FlowError) -> CliError {
     let again = matches!(error, FlowError::Destination(_) | FlowError::Interrupted);
     let error = CliError::from(error);
-    if again { error.with_hint("run the same command again: what is whole on the node is not sent again") } else { error }
+    if again {
+        error.with_hint("run the same command again: what is whole on the node is not sent again")
+    } else {
+        error
+    }
 }
 
 fn show(seeded: &Seeded, output: &Output) {

@@ -189,30 +189,16 @@ impl Job<'_> {
             return Ok(Done { place, outcomes, bytes_sent });
         }
         let platform = platform.ok_or_else(|| FlowError::Usage("the platform of the node is not known".to_owned()))?;
-        for lot in self.lots(&outcomes) {
+        let missing = outcomes.iter().enumerate().filter(|(_, outcome)| **outcome == SeedOutcome::Seeded);
+        let missing: Vec<(usize, u64)> = missing.map(|(at, _)| (at, self.items[at].bytes)).collect();
+        // A stream is read once, so it makes one import.
+        for lot in lots(&missing, if self.supply.again() { LOT } else { u64::MAX }) {
             bytes_sent += self.send(ctr, platform, &lot)?;
             self.check(ctr, &lot)?;
         }
         self.supply.drain()?;
         self.pin(ctr, &stock)?;
         Ok(Done { place, outcomes, bytes_sent })
-    }
-
-    /// Cuts what must be sent into imports. A stream is read once, so it makes one.
-    fn lots(&self, outcomes: &[SeedOutcome]) -> Vec<Vec<usize>> {
-        let limit = if self.supply.again() { LOT } else { u64::MAX };
-        let (mut lots, mut bytes): (Vec<Vec<usize>>, u64) = (Vec::new(), u64::MAX);
-        for (at, item) in self.items.iter().enumerate().filter(|(at, _)| outcomes[*at] == SeedOutcome::Seeded) {
-            match lots.last_mut().filter(|_| bytes.saturating_add(item.bytes) <= limit) {
-                Some(lot) => lot.push(at),
-                None => {
-                    lots.push(vec![at]);
-                    bytes = 0;
-                }
-            }
-            bytes = bytes.saturating_add(item.bytes);
-        }
-        lots
     }
 
     fn send(&mut self, ctr: &Ctr, platform: &Platform, lot: &[usize]) -> Result<u64, FlowError> {
@@ -286,6 +272,22 @@ impl Job<'_> {
     }
 }
 
+/// Cuts items, each with its bytes, into lots of at most `limit` bytes; one item is never cut.
+fn lots(items: &[(usize, u64)], limit: u64) -> Vec<Vec<usize>> {
+    let (mut lots, mut room): (Vec<Vec<usize>>, u64) = (Vec::new(), 0);
+    for (at, bytes) in items {
+        match lots.last_mut().filter(|_| *bytes <= room) {
+            Some(lot) => lot.push(*at),
+            None => {
+                lots.push(vec![*at]);
+                room = limit;
+            }
+        }
+        room = room.saturating_sub(*bytes);
+    }
+    lots
+}
+
 /// Says which names stand for something else until now.
 fn moves(stock: &Stock, item: &LoadItem) -> Vec<Finding> {
     let other = |name: &&String| stock.images.get(*name).is_some_and(|digest| *digest != item.digest);
@@ -321,5 +323,21 @@ fn refusal(ctr: &Ctr, error: NodeError) -> FlowError {
             fault.source = None;
             FlowError::destination(format!("namespace {}", ctr.namespace()), fault)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lot_ends_before_its_limit_and_an_item_is_never_cut() {
+        let cut = |sizes: &[u64], limit| lots(&sizes.iter().copied().enumerate().collect::<Vec<_>>(), limit);
+        assert_eq!(cut(&[4, 5, 1, 1], 10), [vec![0, 1, 2], vec![3]]);
+        assert_eq!(cut(&[4, 6, 0], 10), [vec![0, 1, 2]]);
+        assert_eq!(cut(&[50, 1, 50, 50], 10), [vec![0], vec![1], vec![2], vec![3]]);
+        assert_eq!(cut(&[u64::MAX, u64::MAX, 7], u64::MAX), [vec![0], vec![1], vec![2]]);
+        assert_eq!(cut(&[3, 4, 5], u64::MAX), [vec![0, 1, 2]]);
+        assert!(cut(&[], 10).is_empty());
     }
 }

@@ -142,6 +142,7 @@ fn row(line: &str) -> Option<(String, Digest)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn versions_are_read_as_either_generation_prints_them() {
@@ -162,6 +163,14 @@ mod tests {
         let found: BTreeMap<_, _> = list.lines().filter_map(row).collect();
         assert_eq!(found.keys().collect::<Vec<_>>(), ["h.example/a:1", "h.example/b:1"]);
         assert_eq!(found["h.example/a:1"], digest);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_is_read_without_a_panic(said in "\\PC{0,300}") {
+            let _ = versions(&said);
+            let _: BTreeMap<_, _> = said.lines().filter_map(row).collect();
+        }
     }
 
     #[test]

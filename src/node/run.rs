@@ -204,9 +204,7 @@ mod tests {
 
     #[test]
     fn input_reaches_the_program_and_its_talk_blocks_nothing() {
-        let mut write = |input: &mut dyn Write| {
-            (0..64).try_for_each(|_| input.write_all(&[7; 64 << 10]))
-        };
+        let mut write = |input: &mut dyn Write| (0..64).try_for_each(|_| input.write_all(&[7; 64 << 10]));
         let script = "head -c 1000000 /dev/zero; [ $(wc -c) = 4194304 ]";
         let (written, ended) = call(script, LONG).feed(&mut write).unwrap();
         written.unwrap();

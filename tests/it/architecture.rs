@@ -90,7 +90,16 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("crypto_secretbox", &["trust/keyfile.rs"]),
     ("regex", &["document/policy/regexp.rs", "discover/tags.rs", "chart/", "discover/kustomize/target.rs"]),
     ("clap", &["cli/"]),
-    ("tar", &["cli/demo/", "chart/archive.rs", "store/outgoing_archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
+    (
+        "tar",
+        &[
+            "cli/demo/",
+            "chart/archive.rs",
+            "store/outgoing_archive.rs",
+            "document/chart_yaml.rs",
+            "checkout/archive.rs",
+        ],
+    ),
     ("flate2", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
     ("indicatif", &["cli/progress.rs"]),
 ];

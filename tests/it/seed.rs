@@ -36,7 +36,8 @@ impl World {
         let stage = Stage::new();
         let chart = SampleImage::new(9).chart("press", "3.0.0", vec![7; 900]).build();
         let (plain, many) = (small(1), multi(7));
-        for (path, tag, sample) in [("team/app", "1.0", &plain), ("team/many", "2", &many), ("charts/press", "3.0.0", &chart)]
+        for (path, tag, sample) in
+            [("team/app", "1.0", &plain), ("team/many", "2", &many), ("charts/press", "3.0.0", &chart)]
         {
             stage.publish(path, tag, sample);
             stage.sign(path, sample.digest());
@@ -64,7 +65,11 @@ impl World {
         let amd64 = self.many.documents().iter().find(|d| d.descriptor.digest == index.manifests[0].digest).unwrap();
         let manifest = ImageDocument::parse(&amd64.bytes, &amd64.descriptor.media_type).unwrap();
         let mut all: BTreeSet<String> = manifest.children().iter().map(|child| child.digest.to_string()).collect();
-        all.extend([self.many.digest().to_string(), amd64.descriptor.digest.to_string(), self.plain.digest().to_string()]);
+        all.extend([
+            self.many.digest().to_string(),
+            amd64.descriptor.digest.to_string(),
+            self.plain.digest().to_string(),
+        ]);
         all.extend(self.plain.blobs().iter().map(|blob| blob.descriptor.digest.to_string()));
         all
     }
@@ -103,7 +108,8 @@ impl<'w> FakeCtr<'w> {
             fake.write(empty, "");
         }
         fake.write("version", "Client:\n  Version:  1.6.20\n\nServer:\n  Version:  1.7.24\n");
-        let rows = world.names().into_iter().map(|(name, digest)| format!("{name} application/x {digest} 1.0 MiB - -\n"));
+        let rows =
+            world.names().into_iter().map(|(name, digest)| format!("{name} application/x {digest} 1.0 MiB - -\n"));
         fake.write("images.after", &rows.collect::<String>());
         let content = world.content().into_iter();
         fake.write("content.after", &content.map(|digest| format!("{digest}\n")).collect::<String>());
@@ -234,7 +240,10 @@ fn what_lacks_only_its_label_gets_it_and_what_lacks_content_is_sent_again() {
     world.seed(&["--containerd"]).expect(0).says(&["seeded"]);
     assert!(fake.calls().iter().any(|call| call.contains("import")));
     // A name that stands for something else until now is said to move.
-    fake.write("images", &fake.read("images").replace(&world.plain.digest().to_string(), &Digest::of(b"x").to_string()));
+    fake.write(
+        "images",
+        &fake.read("images").replace(&world.plain.digest().to_string(), &Digest::of(b"x").to_string()),
+    );
     let moved = world.seed(&["--containerd", "--dry-run"]).expect(0);
     moved.says(&["to seed", "moves from", "sent 0 B"]);
     assert!(!fake.calls().iter().any(|call| call.contains("import")));
@@ -246,7 +255,10 @@ fn a_runtime_that_fails_is_quoted_and_what_it_says_is_not_believed() {
     let fake = FakeCtr::new(&world);
     fake.write("fail-images-import", "ctr: failed to ingest: no space left on device\n");
     let failed = world.seed(&["--containerd"]).expect(50);
-    failed.says(&["ctr images import failed with exit number 1: ctr: failed to ingest: no space left on device", "again"]);
+    failed.says(&[
+        "ctr images import failed with exit number 1: ctr: failed to ingest: no space left on device",
+        "again",
+    ]);
     std::fs::remove_file(world.stage.path("node/fail-images-import")).unwrap();
     fake.write("fail-version-", "ctr: failed to dial \"/run/containerd/containerd.sock\"\n");
     world.seed(&["--containerd"]).expect(50).says(&["failed to dial", "--address"]);
@@ -274,7 +286,8 @@ fn what_cannot_be_meant_is_refused_before_anything_is_called() {
         (&["--k3s", "--include", "x y"], "no pattern"),
     ] {
         let folder = ["--images-folder", "images"];
-        let arguments: Vec<&str> = arguments.iter().chain(folder.iter().filter(|_| arguments.contains(&"--k3s"))).copied().collect();
+        let arguments: Vec<&str> =
+            arguments.iter().chain(folder.iter().filter(|_| arguments.contains(&"--k3s"))).copied().collect();
         world.seed(&arguments).expect(2).says(&[word]);
     }
     assert!(fake.calls().is_empty());
@@ -300,7 +313,10 @@ fn a_bundle_that_nobody_vouches_for_reaches_no_node() {
             world.stage.run(command).expect(30);
         }
     }
-    world.stage.airlift(&["unpack", "b.*.airlift", "--bundle-key", "other.pub", "--to", "oci-archive:x.tar"]).expect(30);
+    world
+        .stage
+        .airlift(&["unpack", "b.*.airlift", "--bundle-key", "other.pub", "--to", "oci-archive:x.tar"])
+        .expect(30);
     assert!(!fake.calls().iter().any(|call| call.contains("import")));
     assert!(!world.stage.path("images").exists() && !world.stage.path("x.tar").exists());
 }
@@ -309,7 +325,8 @@ fn a_bundle_that_nobody_vouches_for_reaches_no_node() {
 fn damage(world: &World) {
     let layer = &world.plain.blobs()[2].bytes;
     let middle = &layer[layer.len() / 2..layer.len() / 2 + 64];
-    for file in files(world.stage.folder.path()).into_iter().filter(|file| file.to_string_lossy().ends_with(".airlift")) {
+    for file in files(world.stage.folder.path()).into_iter().filter(|file| file.to_string_lossy().ends_with(".airlift"))
+    {
         let mut bytes = std::fs::read(&file).unwrap();
         if let Some(at) = bytes.windows(64).position(|window| window == middle) {
             bytes[at] ^= 1;
@@ -460,7 +477,8 @@ fn a_docker_archive_holds_images_of_one_platform_and_keeps_their_ids() {
     let found = digests(&archive);
     let ImageDocument::Index(list) = parsed(&world.many) else { panic!("an index") };
     let arm64 = world.many.documents().iter().find(|d| d.descriptor.digest == list.manifests[1].digest).unwrap();
-    let ImageDocument::Image(image) = ImageDocument::parse(&arm64.bytes, &MediaType::OCI_MANIFEST.into()).unwrap() else {
+    let ImageDocument::Image(image) = ImageDocument::parse(&arm64.bytes, &MediaType::OCI_MANIFEST.into()).unwrap()
+    else {
         panic!("a manifest")
     };
     let of = |descriptor: &Descriptor| format!("blobs/sha256/{}", descriptor.digest.hex());

@@ -34,8 +34,10 @@ pub fn choose(shipment: &Shipment, choice: &Choice, shape: Shape) -> Result<Load
 fn stays_behind(shipment: &Shipment, plan: &LoadPlan, choice: &Choice, shape: Shape) -> Option<Finding> {
     let sources: BTreeSet<_> = plan.items.iter().map(|item| &item.source).collect();
     let artifacts = shipment.lock.artifacts.iter().zip(&shipment.evidence.artifacts);
-    let attached: usize =
-        artifacts.filter(|(artifact, _)| sources.contains(&artifact.source)).map(|(_, found)| found.attached.len()).sum();
+    let attached: usize = artifacts
+        .filter(|(artifact, _)| sources.contains(&artifact.source))
+        .map(|(_, found)| found.attached.len())
+        .sum();
     let images_only = choice.images_only || shape == Shape::Docker;
     (images_only && attached > 0).then(|| {
         let what = format!("{attached} signatures, attestations and other attached documents are not in it");
@@ -71,7 +73,10 @@ fn item(
     };
     if let Some(layer) = parts.documents.iter().find_map(|digest| not_carried(shipment, digest)) {
         if images_only {
-            return Ok(Err((Reason::NotCarried, format!("its layer {layer} may not be distributed, and is not carried"))));
+            return Ok(Err((
+                Reason::NotCarried,
+                format!("its layer {layer} may not be distributed, and is not carried"),
+            )));
         }
     }
     assemble(shipment, at, artifact, parts, (choice, shape, runnable, images_only)).map(Ok)
@@ -98,34 +103,34 @@ struct Image {
 
 /// Returns the images below `root` in their order: manifests of which containers can be made.
 fn images(shipment: &Shipment, root: &Digest) -> Vec<Image> {
-    let mut found = Vec::new();
-    let mut seen = BTreeSet::new();
-    visit(shipment, root, None, 0, &mut seen, &mut found);
-    found
+    let mut search = Search { shipment, seen: BTreeSet::new(), found: Vec::new() };
+    search.visit(root, None, 0);
+    search.found
 }
 
-fn visit(
-    shipment: &Shipment,
-    digest: &Digest,
-    stated: Option<&Platform>,
-    depth: usize,
-    seen: &mut BTreeSet<Digest>,
-    found: &mut Vec<Image>,
-) {
-    if depth > limits::INDEX_DEPTH || stated.is_some_and(Platform::is_unknown) || !seen.insert(digest.clone()) {
-        return;
-    }
-    match shipment.document(digest) {
-        Some(ImageDocument::Image(image)) if is_runnable(image) => {
-            let platform = stated.cloned().or_else(|| configured(shipment, image));
-            found.push(Image { digest: digest.clone(), platform });
+struct Search<'s> {
+    shipment: &'s Shipment,
+    seen: BTreeSet<Digest>,
+    found: Vec<Image>,
+}
+
+impl Search<'_> {
+    fn visit(&mut self, digest: &Digest, stated: Option<&Platform>, depth: usize) {
+        let attestation = stated.is_some_and(Platform::is_unknown);
+        if depth > limits::INDEX_DEPTH || attestation || !self.seen.insert(digest.clone()) {
+            return;
         }
-        Some(ImageDocument::Index(index)) => {
-            for child in &index.manifests {
-                visit(shipment, &child.digest, child.platform.as_ref(), depth + 1, seen, found);
+        match self.shipment.document(digest) {
+            Some(ImageDocument::Image(image)) if is_runnable(image) => {
+                let platform = stated.cloned().or_else(|| configured(self.shipment, image));
+                self.found.push(Image { digest: digest.clone(), platform });
             }
+            Some(ImageDocument::Index(index)) => {
+                let children = index.manifests.iter();
+                children.for_each(|child| self.visit(&child.digest, child.platform.as_ref(), depth + 1));
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 

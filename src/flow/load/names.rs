@@ -56,7 +56,8 @@ fn asked_by_digest(source: &ImageRef) -> bool {
 /// States that pods which name the artifact by the digest that somebody typed will not find it.
 fn not_given(artifact: &LockedArtifact, top: &Digest) -> Option<Finding> {
     let asked = artifact.source.digest.as_ref().filter(|asked| *asked != top)?;
-    let what = format!("is asked for as {asked}, and what is carried of it is {top}: nothing will be found by the digest");
+    let what =
+        format!("is asked for as {asked}, and what is carried of it is {top}: nothing will be found by the digest");
     let hint = "pack it with all its platforms, or name it by its tag alone";
     Some(Finding::warning(FindingClass::Config, artifact.source.to_string(), what).with_hint(hint))
 }
@@ -114,7 +115,11 @@ mod tests {
         let asked = format!("h.example/a:1@{}", Digest::of(b"the whole index"));
         let artifact = artifact(&asked, "a", Some("1"));
         let found = names(&artifact, &artifact.digest, &Choice::default(), Shape::Node).unwrap();
-        assert!(found.names.iter().all(|name| !name.contains(&Digest::of(b"the whole index").hex())), "{:?}", found.names);
+        assert!(
+            found.names.iter().all(|name| !name.contains(&Digest::of(b"the whole index").hex())),
+            "{:?}",
+            found.names
+        );
         assert!(found.finding.unwrap().what.contains("nothing will be found by the digest"));
     }
 
