@@ -134,7 +134,8 @@ other_tools_read_the_oci_archive() {
   cat "$work"/vols/*.airlift | unpack - --to "oci-archive:$work/piped.tar" >/dev/null
   cmp "$work/all.tar" "$work/piped.tar"
   tar tf "$work/all.tar" | tail -n 1 | grep -qx index.json
-  for name in library/base:12 team/app:1.0 team/app:1.1 team/legacy-list:2.0; do
+  # skopeo takes Docker's own manifest lists out of no OCI layout, so legacy-list is not among them.
+  for name in library/base:12 team/app:1.0 team/app:1.1; do
     sk copy --quiet --all --preserve-digests "oci-archive:$work/all.tar:$upstream/$name" "oci:$work/from-all:copy"
     equal "$(jq -r '.manifests[-1].digest' "$work/from-all/index.json")" "$(digest_of "$name")" "$name"
     rm -r "$work/from-all"
@@ -157,7 +158,6 @@ other_tools_read_the_docker_archive() {
     sk copy --quiet "docker-archive:$work/docker.tar:$upstream/$name" "dir:$work/from-docker"
     equal "$(jq -r .config.digest "$work/from-docker/manifest.json")" "$config" "$name"
     rm -r "$work/from-docker"
-    crane validate --tarball "$work/docker.tar" >/dev/null 2>&1 || true
   done
 }
 

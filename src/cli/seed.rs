@@ -44,7 +44,7 @@ struct Place {
           required_unless_present = "k3s", conflicts_with = "k3s")]
     containerd: Option<String>,
     /// containerd's socket [default: that of ctr]; of k3s it is /run/k3s/containerd/containerd.sock
-    #[arg(long, value_name = "SOCKET", requires = "containerd")]
+    #[arg(long, value_name = "SOCKET", conflicts_with = "k3s")]
     address: Option<PathBuf>,
     /// Into the folder from which k3s and RKE2 import images
     #[arg(long)]

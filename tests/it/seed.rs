@@ -219,7 +219,7 @@ fn a_node_gets_what_its_platform_needs_under_the_names_that_pods_ask_for() {
 
     let again = world.seed(&["--containerd", "-o", "json"]).expect(0);
     let calls = fake.calls();
-    assert!(!calls.iter().any(|call| call.contains("import") || call.contains("label")), "{calls:?}");
+    assert!(!calls.iter().any(|call| call.contains("import") || call.contains("images label ")), "{calls:?}");
     let again: Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!((&again["bytesSent"], &again["platform"]), (&Value::from(0), &Value::from("linux/amd64")));
     assert!(again["images"].as_array().unwrap().iter().all(|image| image["outcome"] == "alreadyThere"), "{again}");
@@ -279,7 +279,8 @@ fn what_cannot_be_meant_is_refused_before_anything_is_called() {
         (&["--containerd=../x"], "no namespace"),
         (&["--containerd", "--k3s"], "cannot be used with"),
         (&[], "--containerd"),
-        (&["--k3s", "--address", "/x"], "--containerd"),
+        (&["--k3s", "--address", "/x"], "cannot be used with"),
+        (&["--containerd", "--images-folder", "x"], "cannot be used with"),
         (&["--k3s", "--include", "h.example/nothing/**"], "nothing in the bundle matches h.example/nothing/**"),
         (&["--k3s", "--exclude", "**"], "nothing in the bundle is left"),
         (&["--k3s", "--mapped", "h.example/../x"], "no image reference"),
