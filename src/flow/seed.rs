@@ -108,8 +108,8 @@ pub fn seed(request: Request<'_>, context: &Context<'_>) -> Result<Seeded, FlowE
     findings.extend(plan.findings);
     let mut job = Job { shipment, supply, items: plan.items, findings, dry_run: request.dry_run, context };
     let Done { place, outcomes, bytes_sent } = match request.node {
-        Node::Containerd(ctr) => job.into_containerd(ctr, request.choice.platform.as_ref())?,
-        Node::Folder(folder) => job.into_folder(folder)?,
+        Node::Containerd(ctr) => job.to_containerd(ctr, request.choice.platform.as_ref())?,
+        Node::Folder(folder) => job.to_folder(folder)?,
     };
     let image = |(item, outcome): (LoadItem, SeedOutcome)| {
         let LoadItem { source, digest, names, bytes, .. } = item;
@@ -177,7 +177,7 @@ impl Stock {
 }
 
 impl Job<'_> {
-    fn into_containerd(&mut self, ctr: &Ctr, platform: Option<&Platform>) -> Result<Done, FlowError> {
+    fn to_containerd(&mut self, ctr: &Ctr, platform: Option<&Platform>) -> Result<Done, FlowError> {
         let stock = Stock::of(ctr)?;
         self.findings.extend(self.items.iter().flat_map(|item| moves(&stock, item)));
         let mut outcomes: Vec<SeedOutcome> = self.items.iter().map(|item| stock.outcome(item)).collect();
@@ -207,7 +207,8 @@ impl Job<'_> {
         let (supply, context) = (&mut self.supply, self.context);
         context.tell(started(&items, &archive));
         let write = |input: &mut dyn Write| archive.write(supply, input, context).map(drop);
-        match ctr.import(platform, write).map_err(|error| refusal(ctr, error))? {
+        let fed = ctr.import(platform, write).map_err(|error| refusal(ctr, error))?;
+        match (fed.written, fed.ended) {
             (Ok(()), Ok(())) => {}
             (Err(LoadError::Supply(error)), _) => return Err(error),
             // Where it does not take its input to the end, it says itself why.
@@ -244,7 +245,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn into_folder(&mut self, folder: &Path) -> Result<Done, FlowError> {
+    fn to_folder(&mut self, folder: &Path) -> Result<Done, FlowError> {
         let items: Vec<&LoadItem> = self.items.iter().collect();
         let archive = Archive::new(&self.shipment, &items, &self.supply, true);
         let path = folder.join(format!("airlift-{}.tar", &archive.id().hex()[..16]));

@@ -4,7 +4,7 @@
 //! dash: they are references that were parsed. The program itself takes a lease for the time of an import, so content
 //! is not collected between its arrival and the name that holds it.
 
-use super::run::{Call, NodeError};
+use super::run::{Call, Fed, NodeError};
 use crate::model::{Digest, Platform};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -87,12 +87,11 @@ impl Ctr {
     /// Imports the OCI archive that `write` gives, without unpacking: whoever starts a container does that.
     ///
     /// Only what is for `platform` is asked for below an index. Names appear after the last byte, all of them or none.
-    /// Returns what came of the writing and of the import.
     pub fn import<E>(
         &self,
         platform: &Platform,
         write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-    ) -> Result<(Result<(), E>, Result<(), NodeError>), NodeError> {
+    ) -> Result<Fed<E>, NodeError> {
         let platform = format!("--platform={platform}");
         let mut arguments = vec!["images", "import", "--no-unpack", &platform];
         if self.local {

@@ -13,4 +13,4 @@ mod ctr;
 mod run;
 
 pub use ctr::{Ctr, check_namespace};
-pub use run::NodeError;
+pub use run::{Fed, NodeError};

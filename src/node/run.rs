@@ -55,6 +55,14 @@ pub enum NodeError {
     },
 }
 
+/// What came of giving a program its input.
+pub struct Fed<E> {
+    /// What came of the writing; where the program ended early, that cannot go on.
+    pub written: Result<(), E>,
+    /// How the program ended.
+    pub ended: Result<(), NodeError>,
+}
+
 /// One call of a program.
 pub(super) struct Call<'a> {
     /// Program.
@@ -80,19 +88,18 @@ impl Call<'_> {
         Ok(output)
     }
 
-    /// Runs the program and lets `write` give it its input; returns what came of either.
-    pub(super) fn feed<E>(
-        &self,
-        write: impl FnOnce(&mut dyn Write) -> Result<(), E>,
-    ) -> Result<(Result<(), E>, Result<(), NodeError>), NodeError> {
+    /// Runs the program and lets `write` give it its input.
+    pub(super) fn feed<E>(&self, write: impl FnOnce(&mut dyn Write) -> Result<(), E>) -> Result<Fed<E>, NodeError> {
         let mut child = self.start(Stdio::piped())?;
-        let Some(mut input) = child.stdin.take() else { return Ok((Ok(()), self.end(child))) };
+        let Some(mut input) = child.stdin.take() else {
+            return Ok(Fed { written: Ok(()), ended: self.end(child) });
+        };
         let said = drain(child.stdout.take(), 0);
         let written = write(&mut input);
         drop(input);
         let ended = self.end(child);
         join(said);
-        Ok((written, ended))
+        Ok(Fed { written, ended })
     }
 
     fn start(&self, input: Stdio) -> Result<Child, NodeError> {
@@ -206,10 +213,10 @@ mod tests {
     fn input_reaches_the_program_and_its_talk_blocks_nothing() {
         let mut write = |input: &mut dyn Write| (0..64).try_for_each(|_| input.write_all(&[7; 64 << 10]));
         let script = "head -c 1000000 /dev/zero; [ $(wc -c) = 4194304 ]";
-        let (written, ended) = call(script, LONG).feed(&mut write).unwrap();
+        let Fed { written, ended } = call(script, LONG).feed(&mut write).unwrap();
         written.unwrap();
         ended.unwrap();
-        let (written, ended) = call("echo broken >&2; exit 3", LONG).feed(&mut write).unwrap();
+        let Fed { written, ended } = call("echo broken >&2; exit 3", LONG).feed(&mut write).unwrap();
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         assert!(ended.unwrap_err().to_string().ends_with("exit number 3: broken"));
     }

@@ -71,13 +71,9 @@ fn item(
         },
         _ => Parts::whole(shipment, artifact, &images),
     };
-    if let Some(layer) = parts.documents.iter().find_map(|digest| not_carried(shipment, digest)) {
-        if images_only {
-            return Ok(Err((
-                Reason::NotCarried,
-                format!("its layer {layer} may not be distributed, and is not carried"),
-            )));
-        }
+    let partial = parts.documents.iter().find_map(|digest| not_carried(shipment, digest));
+    if let Some(layer) = partial.filter(|_| images_only) {
+        return Ok(Err((Reason::NotCarried, format!("its layer {layer} may not be distributed, and is not carried"))));
     }
     assemble(shipment, at, artifact, parts, (choice, shape, runnable, images_only)).map(Ok)
 }
