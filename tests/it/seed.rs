@@ -227,6 +227,33 @@ fn a_node_gets_what_its_platform_needs_under_the_names_that_pods_ask_for() {
 }
 
 #[test]
+fn a_node_is_seeded_from_a_stream_with_the_same_bytes_and_a_stream_is_read_to_its_end() {
+    let world = World::new();
+    let fake = FakeCtr::new(&world);
+    world.seed(&["--containerd"]).expect(0);
+    let from_files = std::fs::read(world.stage.path("node/archive")).unwrap();
+    for empty in ["images", "content", "pinned"] {
+        fake.write(empty, "");
+    }
+    let volumes: Vec<u8> = crate::stage::volumes(world.stage.folder.path(), "b").into_values().flatten().collect();
+    let piped = |bytes: &[u8]| {
+        std::fs::write(world.stage.path("stream"), bytes).unwrap();
+        let arguments = ["seed", "-", "--bundle-key", "author.pub", "--platform", "linux/amd64", "--containerd"];
+        let mut command = world.stage.command(&arguments);
+        command.env("AIRLIFT_CTR", world.stage.path("ctr"));
+        command.stdin(Stdio::from(std::fs::File::open(world.stage.path("stream")).unwrap()));
+        world.stage.run(command)
+    };
+    // A stream that is cut at its end has given all payload, and is none that was read to its end.
+    piped(&volumes[..volumes.len() - 1000]).expect(40);
+    assert_eq!(fake.read("images"), "");
+    piped(&volumes).expect(0).says(&["seeded"]);
+    assert!(std::fs::read(world.stage.path("node/archive")).unwrap() == from_files);
+    piped(&volumes).expect(0).says(&["already there", "sent 0 B"]);
+    piped(&volumes[..volumes.len() - 1000]).expect(40);
+}
+
+#[test]
 fn what_lacks_only_its_label_gets_it_and_what_lacks_content_is_sent_again() {
     let world = World::new();
     let fake = FakeCtr::new(&world);

@@ -10,11 +10,11 @@ use std::path::PathBuf;
 
 /// A bundle that gives its payload.
 pub struct Supply {
-    from: Origin,
+    from: Given,
     sizes: BTreeMap<Digest, u64>,
 }
 
-enum Origin {
+enum Given {
     /// Any blob, any number of times.
     Volumes(Box<OpenBundle>),
     /// Every blob once, in the order of the bundle; nothing once it has been read.
@@ -33,24 +33,24 @@ impl Supply {
     ) -> Result<Self, FlowError> {
         let sizes = reader.inventory().iter().map(|record| (record.digest.clone(), record.size)).collect();
         let Some(files) = files else {
-            return Ok(Self { from: Origin::Stream(Some(Box::new((reader, first)))), sizes });
+            return Ok(Self { from: Given::Stream(Some(Box::new((reader, first)))), sizes });
         };
         let bundle = OpenBundle::open(files)?;
         if bundle.bundle_id() != bundle_id {
             let why = "it was replaced while it was opened".to_owned();
             return Err(FlowError::Content { item: "the bundle".to_owned(), why });
         }
-        Ok(Self { from: Origin::Volumes(Box::new(bundle)), sizes })
+        Ok(Self { from: Given::Volumes(Box::new(bundle)), sizes })
     }
 
     /// Returns whether payload can be had in parts, one part after the other.
     pub const fn again(&self) -> bool {
-        matches!(self.from, Origin::Volumes(_))
+        matches!(self.from, Given::Volumes(_))
     }
 
     /// Puts payload into the order in which a stream of the same bundle would give it.
     pub fn sort(&self, payload: &mut [Digest]) {
-        if let Origin::Volumes(bundle) = &self.from {
+        if let Given::Volumes(bundle) = &self.from {
             payload.sort_by_cached_key(|digest| bundle.place(digest));
         }
     }
@@ -63,7 +63,7 @@ impl Supply {
     /// Gives every blob of `wanted`, in the order of the bundle, to `take`. A stream is read to its end.
     pub fn pour<E: From<FlowError>>(&mut self, wanted: &[Digest], take: Taker<'_, E>) -> Result<(), E> {
         match &mut self.from {
-            Origin::Volumes(bundle) => {
+            Given::Volumes(bundle) => {
                 for digest in wanted {
                     let content = bundle.blob(digest, 0).map_err(FlowError::from)?;
                     let size = self.sizes.get(digest);
@@ -72,7 +72,7 @@ impl Supply {
                 }
                 Ok(())
             }
-            Origin::Stream(open) => match open.take() {
+            Given::Stream(open) => match open.take() {
                 Some(stream) => from_stream(stream.0, stream.1, wanted, take),
                 None => wanted.first().map_or(Ok(()), |digest| Err(missing(digest).into())),
             },
