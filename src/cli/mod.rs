@@ -21,6 +21,7 @@ mod rendering;
 mod reporting;
 mod rooting;
 mod signing;
+mod sourcing;
 mod wanting;
 
 mod audit;
