@@ -157,7 +157,98 @@ fn read_up_to(mut content: impl Read, buffer: &mut [u8]) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fuzzing::archive;
+    use super::super::trove::Trove;
     use super::*;
+    use crate::model::port::{BlobSource, ImageSource};
+    use crate::model::{ImageDocument, Reference, Repository};
+    use crate::testkit::archives::{Files, Saved, Tar, docker_save, tar};
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn at() -> Repository {
+        Repository::new("docker.io", "library/app").unwrap()
+    }
+
+    fn manifest(trove: &Trove, tag: &str) -> (Digest, Vec<Descriptor>) {
+        let document = trove.manifest(&at(), &Reference::Tag(tag.parse().unwrap())).unwrap();
+        let parsed = ImageDocument::parse(&document.bytes, &document.descriptor.media_type).unwrap();
+        (document.descriptor.digest, parsed.children().into_iter().cloned().collect())
+    }
+
+    fn content(trove: &Trove, want: &Descriptor) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        trove.open(&at(), want, 0).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn refused(files: &Files) -> Fault {
+        archive(&tar(files), "").err().expect("it is refused")
+    }
+
+    #[test]
+    fn the_manifest_is_made_of_the_configuration_and_its_plain_layers() {
+        let saved = || Saved::plain(&["app:1", "ghcr.io/a/b:2"], &[b"first layer", b"second"]);
+        let files = docker_save(&[saved()]);
+        let trove = archive(&tar(&files), "").unwrap();
+        let names: Vec<String> = trove.offers().iter().map(|offer| offer.name.to_string()).collect();
+        assert_eq!(names, ["docker.io/library/app:1", "ghcr.io/a/b:2"]);
+        let (digest, children) = manifest(&trove, "1");
+        assert_eq!(children[0].digest, Digest::of(&saved().configuration()), "the image id is kept");
+        assert_eq!(children[1].media_type.as_str(), MediaType::OCI_LAYER_TAR);
+        assert_eq!(content(&trove, &children[2]), b"second");
+        assert_eq!(manifest(&archive(&tar(&files), "").unwrap(), "1").0, digest, "the same archive, the same manifest");
+        assert!(trove.findings()[0].what.contains("are not those of their registry"));
+    }
+
+    #[test]
+    fn layers_that_are_compressed_or_linked_are_taken_as_they_lie() {
+        let (plain, packed) = (b"a layer".to_vec(), gzip(b"another layer"));
+        let states = vec![Digest::of(&plain), Digest::of(b"another layer"), Digest::of(&plain), Digest::of(b"third")];
+        let hex = Digest::of(&packed).hex();
+        let names = ["a/layer.tar".to_owned(), format!("{hex}.tar.gz"), "b/layer.tar".to_owned(), "c/layer.tar".to_owned()];
+        let layers = names.iter().cloned().zip([plain.clone(), packed.clone(), plain, gzip(b"third")]).collect();
+        let saved = Saved { tags: vec!["app:1".to_owned()], layers, states };
+        let files = docker_save(&[saved]);
+        let linked = files.iter().filter(|(name, _)| *name != "b/layer.tar");
+        let tar = linked.fold(Tar::new(), |tar, (name, bytes)| tar.file(name, bytes)).soft_link("b/layer.tar", "../a/layer.tar");
+        let trove = archive(&tar.finish(), "").unwrap();
+        let (_, children) = manifest(&trove, "1");
+        let types: Vec<&str> = children[1..].iter().map(|layer| layer.media_type.as_str()).collect();
+        assert_eq!(types, [MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP, MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP]);
+        for (layer, bytes) in children[1..].iter().zip([&b"a layer"[..], &packed, b"a layer", &gzip(b"third")]) {
+            assert_eq!(content(&trove, layer), bytes);
+            assert!(layer.names_bytes(bytes));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let files = || docker_save(&[Saved::plain(&["app:1"], &[b"layer"])]);
+        let config = files().keys().find(|name| name.ends_with(".json") && *name != "manifest.json").unwrap().clone();
+        let mut changed = files();
+        changed.get_mut(&config).unwrap().push(b' ');
+        let fault = refused(&changed);
+        assert!(fault.kind == FaultKind::Damaged && fault.what.contains("should be"), "{fault}");
+        let without = |ending: &str| files().into_iter().filter(|(name, _)| !name.ends_with(ending)).collect();
+        assert!(refused(&without("layer.tar")).what.contains("is not in it"));
+        assert!(refused(&without(&config)).what.contains("is not in it"));
+        let mut saved = Saved::plain(&["app:1"], &[b"layer"]);
+        saved.states.push(Digest::of(b"x"));
+        assert!(refused(&docker_save(&[saved])).what.contains("has 1 layers, its configuration 2"));
+        for text in ["{}", "[1]", r#"[{"Config":1}]"#, r#"[{"Config":"a","Config":"b"}]"#, "", r#"[{"Config":"../x"}]"#] {
+            let mut files = files();
+            files.insert("manifest.json".to_owned(), text.as_bytes().to_vec());
+            assert!(archive(&tar(&files), "").is_err(), "{text}");
+        }
+        let same = Saved::plain(&["app:1"], &[b"layer", b"longer layer"]);
+        let lie = Saved { states: vec![same.states[0].clone(); 2], ..same };
+        assert!(refused(&docker_save(&[lie])).what.contains("is in it with"));
+    }
 
     #[test]
     fn the_name_of_a_file_says_a_digest_or_none() {
@@ -168,13 +259,5 @@ mod tests {
         for name in ["config.json", "abc/layer.tar", "", "sha256:", "é"] {
             assert_eq!(stated(name, ".json"), None);
         }
-    }
-
-    #[test]
-    fn what_is_no_list_of_images_is_refused() {
-        for text in ["{}", "[1]", r#"[{"Config":1}]"#, r#"[{"Config":"a","Config":"b"}]"#, ""] {
-            assert!(json::parse::<Vec<SavedImage>>(text.as_bytes()).is_err(), "{text}");
-        }
-        assert!(json::parse::<Vec<SavedImage>>(br#"[{"Config":"a","RepoTags":null,"Layers":null}]"#).is_ok());
     }
 }

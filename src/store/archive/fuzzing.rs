@@ -1,6 +1,6 @@
 //! A door to the readers for the fuzz targets. Not part of the interface.
 
-use super::form::{Form, SourceName};
+use super::form::SourceName;
 use super::joined::{Joined, Stretch};
 use super::name::{Name, Naming};
 use super::pax::Pax;
@@ -8,6 +8,7 @@ use super::survey::{Unpacking, read_archive};
 use super::tar_index::{Item, Room, index};
 use super::trove::Trove;
 use super::unpack::Packing;
+use crate::model::Fault;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -35,15 +36,12 @@ pub fn name(text: &str, rule: &str) -> Vec<String> {
     names.iter().filter_map(|name| naming.apply(name)).map(|(repository, _)| repository.to_string()).collect()
 }
 
-/// Reads a whole archive, whose form is recognised; it must not be compressed.
-pub fn archive(bytes: &[u8]) -> Option<Trove> {
-    if Packing::of(bytes) != Packing::Plain {
-        return None;
-    }
-    let name = SourceName { form: None::<Form>, path: "fuzz.tar".into() };
+/// Reads a whole archive whose form is recognised, and which is not compressed, with one rule for names.
+pub fn archive(bytes: &[u8], rule: &str) -> Result<Trove, Fault> {
+    let name = SourceName::parse("fuzz.tar");
     let stop = AtomicBool::new(false);
     let unpacking = Unpacking { folder: Path::new("/nowhere"), stop: &stop };
     let archives = [(Arc::new(Joined::memory(bytes)), Packing::Plain, "fuzz.tar".to_owned())];
-    let contents = read_archive(&name, &archives, unpacking).ok()?;
-    Trove::of(vec![contents], &Naming::default()).ok()
+    let contents = read_archive(&name, &archives, unpacking)?;
+    Trove::of(vec![contents], &Naming::parse(&[rule]).unwrap_or_default())
 }

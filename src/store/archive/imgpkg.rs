@@ -139,7 +139,81 @@ fn list(refs: &Option<Vec<String>>, tag: &str, asked: &str, (digest, stated): St
 
 #[cfg(test)]
 mod tests {
+    use super::super::fuzzing::archive;
+    use super::super::trove::Trove;
     use super::*;
+    use crate::model::port::ImageSource;
+    use crate::model::{Reference, Repository};
+    use crate::testkit::archives::{imgpkg, tar};
+    use crate::testkit::image::{Sample, SampleImage};
+
+    fn image(seed: u64) -> Sample {
+        SampleImage::new(seed).layer(500).build()
+    }
+
+    fn names(trove: &Trove) -> Vec<String> {
+        trove.offers().iter().map(|offer| offer.name.to_string()).collect()
+    }
+
+    #[test]
+    fn images_and_indexes_are_whole_and_have_the_name_by_which_they_were_asked_for() {
+        let index = Sample::index(&[image(1), image(2)]);
+        let files = imgpkg(&[
+            ("ghcr.io/a/bundle", "", "1", &image(3)),
+            ("ghcr.io/a/bundle", "docker.io/library/app@sha256:x", "", &image(4)),
+            ("ghcr.io/a/many", "quay.io/b/many:2", "", &index),
+        ]);
+        let trove = archive(&tar(&files), "").unwrap();
+        let digest = image(4).digest().clone();
+        // A name that is no reference is none; the place where it was found is one.
+        assert_eq!(names(&trove), ["ghcr.io/a/bundle:1".to_owned(), format!("ghcr.io/a/bundle@{digest}"), "quay.io/b/many:2".to_owned()]);
+        for sample in [&image(3), &image(4), &index] {
+            assert!(trove.lacks(sample.digest()).is_empty());
+        }
+        let at = Repository::new("quay.io", "b/many").unwrap();
+        let found = trove.manifest(&at, &Reference::Tag("2".parse().unwrap())).unwrap();
+        assert_eq!(found.descriptor.digest, *index.digest());
+    }
+
+    #[test]
+    fn a_document_that_is_not_its_digest_is_refused() {
+        let files = imgpkg(&[("ghcr.io/a/b", "", "1", &image(1))]);
+        let text = String::from_utf8(files["manifest.json"].clone()).unwrap();
+        for (from, to, why) in [
+            ("schemaVersion", "schemaversion", "should be"),
+            (r#"diff_ids"#, "diff_idz", "should be"),
+            (r#""Image":{"#, r#""ImageIndex":{"#, ""),
+            ("[{", "[{},{", "not one image or one index"),
+        ] {
+            let mut changed = files.clone();
+            assert!(text.contains(from), "{from}");
+            changed.insert("manifest.json".to_owned(), text.replacen(from, to, 1).into_bytes());
+            let fault = archive(&tar(&changed), "").err().expect(from);
+            assert!(fault.what.contains(why), "{from}: {fault}");
+        }
+    }
+
+    #[test]
+    fn indexes_within_indexes_end() {
+        let mut deep = Sample::index(&[image(1)]);
+        let at = |sample: &Sample| archive(&tar(&imgpkg(&[("ghcr.io/a/b", "", "1", sample)])), "").map(|_| ());
+        assert!(at(&deep).is_ok());
+        for _ in 0..limits::INDEX_DEPTH + 1 {
+            deep = Sample::index(&[deep]);
+        }
+        // As imgpkg writes them: each index within `Indexes`.
+        let described = |raw: &str| format!(r#"{{"Refs":["h/x"],"Images":null,"Digest":"{}","Raw":{raw:?},"Indexes":"#, Digest::of(raw.as_bytes()));
+        let nested = |depth: usize| {
+            let inner = (0..depth).fold("null".to_owned(), |inner, _| format!("[{}{inner}}}]", described("{}")));
+            format!(r#"[{{"ImageIndex":{}{inner}}}}}]"#, described("{}"))
+        };
+        let read = |depth| {
+            let files = crate::testkit::archives::Files::from([("manifest.json".to_owned(), nested(depth).into_bytes())]);
+            archive(&tar(&files), "").err().unwrap().what
+        };
+        assert!(read(limits::INDEX_DEPTH).contains("deep"));
+        assert!(!read(limits::INDEX_DEPTH - 1).contains("deep"));
+    }
 
     #[test]
     fn the_two_lists_that_are_called_manifest_json_are_told_apart() {

@@ -160,3 +160,158 @@ pub(super) fn check_zarf(table: &FileTable, root: &str) -> Result<(), Fault> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::fuzzing::archive;
+    use super::super::trove::Trove;
+    use crate::model::port::ImageSource;
+    use crate::model::{Digest, Fault, FaultKind, Repository};
+    use crate::testkit::archives::{Files, Tar, called, layout, tar, zarf};
+    use crate::testkit::image::{Sample, SampleImage};
+    use serde_json::{Value, json};
+
+    fn image(seed: u64) -> Sample {
+        SampleImage::new(seed).layer(500).build()
+    }
+
+    fn read(files: &Files) -> Result<Trove, Fault> {
+        archive(&tar(files), "h.example/p")
+    }
+
+    fn names(files: &Files) -> Vec<String> {
+        read(files).unwrap().offers().iter().map(|offer| offer.name.to_string()).collect()
+    }
+
+    fn with(change: impl FnOnce(&mut Files)) -> Fault {
+        let mut files = layout(&[(called("ghcr.io/a/b:1"), &image(1))]);
+        change(&mut files);
+        read(&files).err().expect("it is refused")
+    }
+
+    #[test]
+    fn each_tool_says_the_name_in_its_own_way() {
+        let digest = image(1).digest().clone();
+        let cases: Vec<(Value, String)> = vec![
+            (called("ghcr.io/a/b:1"), "ghcr.io/a/b:1".to_owned()),
+            (called("a/b:1"), "h.example/p/a/b:1".to_owned()),
+            (called("1.0"), "h.example/p:1.0".to_owned()),
+            (json!({}), format!("h.example/p@{digest}")),
+            (called("Not A Name!"), format!("h.example/p@{digest}")),
+            (called(&format!("ghcr.io/a/b@{digest}")), format!("ghcr.io/a/b@{digest}")),
+            (called(&format!("ghcr.io/a/b:1@{digest}")), "ghcr.io/a/b:1".to_owned()),
+            (
+                json!({ "io.containerd.image.name": "index.docker.io/library/b:1", "org.opencontainers.image.ref.name": "1" }),
+                "docker.io/library/b:1".to_owned(),
+            ),
+            (
+                json!({ "containerd.io/distribution.source.quay.io": "a/b,c/d" }),
+                format!("quay.io/a/b@{digest}"),
+            ),
+            (json!({ "org.opencontainers.image.base.name": "ghcr.io/the/base:1" }), format!("h.example/p@{digest}")),
+            // Pulled by digest and tagged with it: the tag says nothing more.
+            (called(&format!("ghcr.io/a/b:sha256-{}", digest.hex())), format!("ghcr.io/a/b@{digest}")),
+        ];
+        for (annotations, name) in cases {
+            assert_eq!(names(&layout(&[(annotations.clone(), &image(1))])), [name], "{annotations}");
+        }
+        let zarfs = zarf(&layout(&[(json!({ "org.opencontainers.image.base.name": "ghcr.io/a/b:1" }), &image(1))]));
+        assert_eq!(names(&zarfs), ["ghcr.io/a/b:1"]);
+    }
+
+    /// A signature as it stands in a haul: under the name of its image.
+    fn haul(kind: &str, more: Value) -> Vec<String> {
+        let (image, signature) = (image(1), image(2));
+        let entry = |kind: &str, more: &Value| {
+            let mut entry = json!({
+                "kind": kind, "io.containerd.image.name": "ghcr.io/a/b:1", "org.opencontainers.image.ref.name": "a/b:1",
+            });
+            for (key, value) in more.as_object().unwrap() {
+                entry[key] = value.clone();
+            }
+            entry
+        };
+        let files = layout(&[(entry("dev.hauler/image", &json!({})), &image), (entry(kind, &more), &signature)]);
+        let trove = read(&files).unwrap();
+        assert_eq!(trove.offers().len(), 1, "a signature is no artifact");
+        let tags = trove.tags(&Repository::new("ghcr.io", "a/b").unwrap()).unwrap();
+        tags.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn evidence_in_a_haul_gets_the_tag_that_cosign_gave_it() {
+        let about = image(1).digest().clone();
+        let other = Digest::of(b"a child");
+        for prefix in ["dev.hauler", "dev.cosignproject.cosign"] {
+            for (kind, ending) in [("sigs", "sig"), ("atts", "att"), ("sboms", "sbom")] {
+                let kind = format!("{prefix}/{kind}");
+                assert_eq!(haul(&kind, json!({})), ["1".to_owned(), format!("sha256-{}.{ending}", about.hex())]);
+                let stated = json!({ "hauler.dev/subject-digest": other.to_string() });
+                assert_eq!(haul(&kind, stated), ["1".to_owned(), format!("sha256-{}.{ending}", other.hex())]);
+                let child = format!("{kind}/{}", other.hex());
+                assert_eq!(haul(&child, json!({})), ["1".to_owned(), format!("sha256-{}.{ending}", other.hex())]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_haul_for_containerd_is_read_by_its_whole_list() {
+        let (one, two) = (image(1), image(2));
+        let mut files = layout(&[(called("ghcr.io/a/one:1"), &one), (called("ghcr.io/a/two:1"), &two)]);
+        let whole = files["index.json"].clone();
+        files.insert("index.json".to_owned(), layout(&[(called("ghcr.io/a/one:1"), &one)])["index.json"].clone());
+        assert_eq!(names(&files).len(), 1);
+        files.insert("hauler-index.json".to_owned(), whole);
+        assert_eq!(names(&files).len(), 2);
+    }
+
+    #[test]
+    fn a_layout_of_another_version_or_without_its_list_is_refused() {
+        for (text, why) in [
+            (r#"{"imageLayoutVersion":"9.9.9"}"#, "its version is \"9.9.9\""),
+            ("no json", "oci-layout: line 1"),
+            ("{}", "imageLayoutVersion"),
+        ] {
+            let fault = with(|files| _ = files.insert("oci-layout".to_owned(), text.as_bytes().to_vec()));
+            assert!(fault.what.contains(why), "{fault}");
+        }
+        let large = with(|files| _ = files.insert("oci-layout".to_owned(), vec![b' '; 5000]));
+        assert_eq!(large.kind, FaultKind::TooLarge);
+        assert!(with(|files| _ = files.remove("index.json")).what.contains("no index.json"));
+        for text in [r#"{"manifests":[{"mediaType":1}]}"#, r#"{"manifests":[],"manifests":[]}"#, "[]"] {
+            let fault = with(|files| _ = files.insert("index.json".to_owned(), text.as_bytes().to_vec()));
+            assert!(fault.kind == FaultKind::Malformed && fault.what.contains("index.json"), "{text}: {fault}");
+        }
+        let mut empty = layout(&[]);
+        empty.insert("index.json".to_owned(), br#"{"schemaVersion":2,"manifests":null}"#.to_vec());
+        assert!(names(&empty).is_empty());
+    }
+
+    #[test]
+    fn links_in_the_place_of_content_are_refused() {
+        let files = layout(&[(called("ghcr.io/a/b:1"), &image(1))]);
+        let add = |tar: Tar, name: &str| tar.file(name, &files[name]);
+        let blobs: Vec<&String> = files.keys().filter(|name| name.starts_with("blobs/")).collect();
+        for linked in files.keys() {
+            let rest = files.keys().filter(|name| *name != linked).fold(Tar::new(), |tar, name| add(tar, name));
+            for tar in [rest.clone().soft_link(linked, "other"), rest.clone().hard_link(linked, blobs[0])] {
+                let fault = archive(&tar.file("other", &files[linked]).finish(), "").err().expect(linked);
+                assert!(fault.what.contains("links are not followed"), "{linked}: {fault}");
+            }
+        }
+        let rest = [&"index.json".to_owned(), &"oci-layout".to_owned()].into_iter().fold(Tar::new(), |tar, name| add(tar, name));
+        let fault = archive(&rest.soft_link("blobs", "other").finish(), "").err().unwrap();
+        assert!(fault.what.contains("links are not followed"), "{fault}");
+    }
+
+    #[test]
+    fn a_list_of_images_that_does_not_match_its_checksum_is_refused() {
+        let mut files = zarf(&layout(&[(called("ghcr.io/a/b:1"), &image(1))]));
+        assert_eq!(names(&files).len(), 1);
+        let changed = layout(&[(called("ghcr.io/a/c:1"), &image(1))])["index.json"].clone();
+        files.insert("images/index.json".to_owned(), changed);
+        assert_eq!(read(&files).err().unwrap().kind, FaultKind::Damaged);
+        files.remove("checksums.txt");
+        assert_eq!(names(&files), ["ghcr.io/a/c:1"]);
+    }
+}

@@ -296,3 +296,203 @@ fn present(paths: &[PathBuf]) -> Result<(), Fault> {
         Some(path) => Err(Fault::new(FaultKind::Missing, path.display().to_string(), "this part of the archive is not there")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::name::Naming;
+    use super::super::trove::Trove;
+    use super::*;
+    use crate::testkit::archives::{Files, called, distribution, docker_save, imgpkg, layout, tar, write, zarf, Saved};
+    use crate::testkit::image::{Sample, SampleImage};
+    use serde_json::json;
+
+    struct Bench(tempfile::TempDir);
+
+    impl Bench {
+        fn new() -> Self {
+            Self(tempfile::tempdir().unwrap())
+        }
+
+        fn put(&self, name: &str, bytes: &[u8]) -> String {
+            let path = self.0.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            path.display().to_string()
+        }
+
+        fn read(&self, source: &str) -> Result<Trove, Fault> {
+            let stop = AtomicBool::new(false);
+            let surveyed = survey(&SourceName::parse(source))?;
+            let naming = Naming::parse(&["h.example/p"]).unwrap();
+            Trove::read(&[surveyed], &naming, Unpacking { folder: self.0.path(), stop: &stop })
+        }
+
+        fn form(&self, source: &str) -> Form {
+            self.read(source).unwrap().sources()[0].form
+        }
+    }
+
+    fn image() -> Sample {
+        SampleImage::new(1).layer(1000).build()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut encoder, bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn forms() -> Vec<(Form, Files)> {
+        let image = image();
+        let oci = layout(&[(called("ghcr.io/a/b:1"), &image)]);
+        let hauled = json!({ "kind": "dev.hauler/image", "io.containerd.image.name": "ghcr.io/a/b:1" });
+        vec![
+            (Form::OciArchive, oci.clone()),
+            (Form::Hauler, layout(&[(hauled, &image)])),
+            (Form::Zarf, zarf(&oci)),
+            (Form::DockerArchive, docker_save(&[Saved::plain(&["a/b:1"], &[b"layer"])])),
+            (Form::Imgpkg, imgpkg(&[("ghcr.io/a/b", "", "1", &image)])),
+            (Form::OcMirror, distribution(&[("a/b", "1", &image)])),
+        ]
+    }
+
+    #[test]
+    fn each_form_is_recognised_by_its_content_and_demanded_by_its_word() {
+        let bench = Bench::new();
+        for (form, files) in forms() {
+            let plain = bench.put("some.bin", &tar(&files));
+            assert_eq!(bench.form(&plain), form);
+            assert_eq!(bench.read(&plain).unwrap().offers().len(), 1, "{form}");
+            let packed = bench.put("some.tgz", &gzip(&tar(&files)));
+            assert_eq!(bench.form(&packed), form);
+            assert_eq!(bench.form(&format!("{}:{plain}", form.word())), form);
+            let other = if form == Form::Imgpkg { Form::DockerArchive } else { Form::Imgpkg };
+            let fault = bench.read(&format!("{}:{plain}", other.word())).unwrap_err();
+            assert!(fault.what.contains("it is not"), "{form}: {fault}");
+        }
+    }
+
+    #[test]
+    fn folders_are_recognised_as_well() {
+        let bench = Bench::new();
+        for (at, (form, files)) in forms().into_iter().enumerate() {
+            let folder = bench.0.path().join(at.to_string());
+            write(&files, &folder).unwrap();
+            let found = bench.read(&folder.display().to_string()).map(|trove| trove.sources()[0].form);
+            match form {
+                Form::DockerArchive | Form::Imgpkg => assert!(found.is_err()),
+                Form::OciArchive => assert_eq!(found.unwrap(), Form::Oci),
+                Form::OcMirror => assert_eq!(found.unwrap(), Form::Distribution),
+                form => assert_eq!(found.unwrap(), form),
+            }
+        }
+        for word in ["docker-archive", "oci-archive", "imgpkg"] {
+            let fault = bench.read(&format!("{word}:{}", bench.0.path().join("0").display())).unwrap_err();
+            assert!(fault.what.contains("it is a folder"), "{fault}");
+        }
+        let inside = bench.0.path().join("5/docker/registry/v2").display().to_string();
+        assert_eq!(bench.form(&inside), Form::Distribution);
+    }
+
+    #[test]
+    fn what_is_none_of_them_is_said_to_be_none() {
+        let bench = Bench::new();
+        let other = bench.put("x.tar", &tar(&Files::from([("readme".to_owned(), b"x".to_vec())])));
+        assert!(bench.read(&other).unwrap_err().what.contains("none of the forms"));
+        let text = bench.put("x.txt", &[b'x'; 2000]);
+        assert!(bench.read(&text).unwrap_err().what.contains("it is no tar"));
+        assert!(bench.read(&bench.put("empty", b"")).unwrap_err().what.contains("ends early"));
+        assert!(bench.read(&format!("oci:{other}")).unwrap_err().what.contains("no folder"));
+        assert_eq!(bench.read("/nowhere/x").unwrap_err().kind, FaultKind::Missing);
+        let bundle = bench.put("site.001.airlift", b"x");
+        assert!(bench.read(&bundle).unwrap_err().hint.contains("airlift import"));
+        let inside = Files::from([("airlift/head.json".to_owned(), b"{}".to_vec())]);
+        assert!(bench.read(&bench.put("renamed.tar", &tar(&inside))).unwrap_err().what.contains("bundle of airlift"));
+    }
+
+    #[test]
+    fn a_folder_that_is_being_filled_is_left_alone() {
+        let bench = Bench::new();
+        let folder = bench.0.path().join("layout");
+        write(&layout(&[(called("ghcr.io/a/b:1"), &image())]), &folder).unwrap();
+        let other = crate::store::LayoutFolder::open(&folder).unwrap();
+        assert_eq!(bench.read(&folder.display().to_string()).unwrap_err().kind, FaultKind::Busy);
+        drop(other);
+        assert!(bench.read(&folder.display().to_string()).is_ok());
+    }
+
+    /// Cuts `bytes` into pieces of `size`.
+    fn pieces(bytes: &[u8], size: usize) -> Vec<&[u8]> {
+        bytes.chunks(size).collect()
+    }
+
+    #[test]
+    fn parts_of_zarf_are_joined_and_counted() {
+        let bench = Bench::new();
+        let package = gzip(&tar(&zarf(&layout(&[(called("ghcr.io/a/b:1"), &image())]))));
+        let parts = pieces(&package, 700);
+        let head = json!({ "Sha256Sum": "x", "Bytes": package.len(), "Count": parts.len() });
+        let first = bench.put("p.tar.zst.part000", head.to_string().as_bytes());
+        let files: Vec<String> =
+            parts.iter().enumerate().map(|(at, part)| bench.put(&format!("p.tar.zst.part{:03}", at + 1), part)).collect();
+        assert_eq!(bench.form(&first), Form::Zarf);
+        assert_eq!(bench.form(&files[1]), Form::Zarf, "any part will do");
+        fs::write(&files[1], b"short").unwrap();
+        assert!(bench.read(&first).unwrap_err().what.contains("and should have"));
+        fs::remove_file(&files[1]).unwrap();
+        let fault = bench.read(&first).unwrap_err();
+        assert!(fault.kind == FaultKind::Missing && fault.place.ends_with("part002"), "{fault}");
+        for bad in [r#"{"Bytes":1,"Count":1001}"#, "{}", "no"] {
+            fs::write(&first, bad).unwrap();
+            assert!(bench.read(&first).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn parts_of_hauler_are_joined_without_a_gap() {
+        let bench = Bench::new();
+        let haul = gzip(&tar(&forms().remove(1).1));
+        let parts = pieces(&haul, haul.len() / 3);
+        let files: Vec<String> =
+            parts.iter().enumerate().map(|(at, part)| bench.put(&format!("haul.tar.zst.{:03}", at + 1), part)).collect();
+        bench.put("haul.tar.zst.old.001", b"of another set");
+        assert_eq!(bench.form(&files[2]), Form::Hauler);
+        let last = files.last().unwrap();
+        let kept = fs::read(last).unwrap();
+        fs::remove_file(last).unwrap();
+        assert_eq!(bench.read(&files[0]).unwrap_err().kind, FaultKind::Malformed, "the last part is missed by its end");
+        fs::write(last, kept).unwrap();
+        fs::remove_file(&files[1]).unwrap();
+        assert!(bench.read(&files[0]).unwrap_err().place.ends_with(".002"));
+        fs::remove_file(&files[0]).unwrap();
+        assert!(bench.read(&files[2]).unwrap_err().what.contains("haul.tar.zst.001"));
+    }
+
+    #[test]
+    fn archives_of_a_set_are_one_source_and_their_number_ends() {
+        let bench = Bench::new();
+        let all = distribution(&[("a/b", "1", &image())]);
+        let (blobs, rest): (Files, Files) = all.into_iter().partition(|(name, _)| name.contains("/blobs/"));
+        let first = bench.put("mirror_000001.tar", &tar(&rest));
+        bench.put("mirror_000002.tar", &tar(&blobs));
+        bench.put("mirror_x.tar", b"no archive");
+        for source in [first, bench.0.path().display().to_string()] {
+            let trove = bench.read(&source).unwrap();
+            assert_eq!((trove.sources()[0].form, trove.offers().len()), (Form::OcMirror, 1));
+            assert!(trove.lacks(image().digest()).is_empty());
+        }
+        bench.put("mirror_000003.tar", &tar(&blobs));
+        let twice = bench.read(&format!("oc-mirror:{}", bench.0.path().display())).unwrap_err();
+        assert!(twice.what.contains("in an earlier one too"), "{twice}");
+        assert!(check_parts(limits::ARCHIVE_PARTS, "x").is_ok());
+        assert_eq!(check_parts(limits::ARCHIVE_PARTS + 1, "x").unwrap_err().kind, FaultKind::TooLarge);
+        assert!(survey(&SourceName::parse("oc-mirror:/proc")).unwrap_err().kind == FaultKind::Missing);
+    }
+
+    #[test]
+    fn a_layout_may_lie_in_one_folder_of_its_archive() {
+        let bench = Bench::new();
+        let files = layout(&[(called("ghcr.io/a/b:1"), &image())]);
+        let inside: Files = files.into_iter().map(|(name, bytes)| (format!("saved/{name}"), bytes)).collect();
+        assert_eq!(bench.form(&bench.put("x.tar", &tar(&inside))), Form::OciArchive);
+    }
+}

@@ -356,5 +356,217 @@ fn shown(raw: &[u8]) -> String {
 }
 
 #[cfg(test)]
-#[path = "tar_index_tests.rs"]
-mod tests;
+mod tests {
+    use super::super::joined::{Joined, Stretch};
+    use super::*;
+    use crate::testkit::archives::{Tar, header, record};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    fn read(bytes: &[u8]) -> Result<BTreeMap<String, Item>, Fault> {
+        read_within(bytes, Room::default())
+    }
+
+    fn read_within(bytes: &[u8], room: Room) -> Result<BTreeMap<String, Item>, Fault> {
+        index(&mut Stretch::whole(&Arc::new(Joined::memory(bytes))), "x.tar", room)
+    }
+
+    #[track_caller]
+    fn refused(tar: Tar, why: &str) {
+        refused_bytes(&tar.finish(), FaultKind::Malformed, why);
+    }
+
+    #[track_caller]
+    fn refused_bytes(bytes: &[u8], kind: FaultKind, why: &str) {
+        let fault = read(bytes).unwrap_err();
+        assert!(fault.what.contains(why) && fault.kind == kind, "{why:?} is not in {fault}");
+    }
+
+    #[test]
+    fn files_are_found_where_they_lie_and_links_where_they_lead() {
+        let tar = Tar::new()
+            .folder("a/")
+            .file("./a/one", b"abc")
+            .file("two", &[7; 513])
+            .soft_link("a/soft", "../two")
+            .hard_link("hard", "./a/one")
+            .pax(&[("path", &"n".repeat(300)), ("mtime", "1")])
+            .file("short", b"");
+        let bytes = tar.finish();
+        let items = read(&bytes).unwrap();
+        let Item::File { at, size } = items["a/one"] else { panic!("a file") };
+        assert_eq!(&bytes[at as usize..(at + size) as usize], b"abc");
+        let Item::File { at, size } = items["two"] else { panic!("a file") };
+        assert_eq!(&bytes[at as usize..(at + size) as usize], &[7; 513]);
+        assert_eq!(items["a/soft"], Item::Link("two".to_owned()));
+        assert_eq!(items["hard"], Item::Link("a/one".to_owned()));
+        assert!(items.contains_key(&"n".repeat(300)) && items.len() == 5);
+    }
+
+    #[test]
+    fn names_that_lead_out_of_the_archive_are_refused() {
+        for name in ["../x", "a/../../x", "a/..", "/etc/x", "blobs/sha256/../../x", ".."] {
+            refused(Tar::new().file(name, b"x"), "leads out of the archive");
+            refused(Tar::new().pax(&[("path", name)]).file("good", b"x"), "leads out of the archive");
+            refused(Tar::new().entry(b'L', format!("{name}\0").as_bytes(), format!("{name}\0").as_bytes()).file("good", b"x"), "leads out");
+        }
+        for name in ["a\\b", "C:\\x", "a\nb", "a\u{1b}[31mb", "\u{7f}"] {
+            refused(Tar::new().file(name, b"x"), "is no name of a file");
+        }
+        refused(Tar::new().pax(&[("path", "a\0b")]).file("good", b"x"), "is no name of a file");
+        refused(Tar::new().entry(b'0', b"\xff\xfe", b"x"), "is no text");
+        let shown = read(&Tar::new().file("\u{1b}[31m", b"x").finish()).unwrap_err().to_string();
+        assert!(!shown.contains('\u{1b}'), "{shown}");
+    }
+
+    #[test]
+    fn links_that_lead_out_of_the_archive_are_refused() {
+        for target in ["/etc/passwd", "../../x", "..", "", "a/../../../x"] {
+            if target != ".." {
+                refused(Tar::new().soft_link("d/link", target), "leads out of the archive");
+            }
+        }
+        for target in ["/etc/passwd", "../x"] {
+            refused(Tar::new().hard_link("link", target), "leads out of the archive");
+        }
+        refused(Tar::new().pax(&[("linkpath", "/etc/passwd")]).soft_link("a", "b"), "leads out of the archive");
+        // A file below a link has a name of its own; the link is never walked through.
+        let items = read(&Tar::new().soft_link("d", "e").file("d/x", b"1").finish()).unwrap();
+        assert_eq!(items.len(), 2);
+    }
+
+    #[test]
+    fn devices_pipes_sparse_files_and_unknown_types_are_refused() {
+        for kind in *b"34679SDMVXZ" {
+            refused(Tar::new().entry(kind, b"x", b""), "neither a file nor a folder");
+        }
+        refused(Tar::new().pax(&[("GNU.sparse.major", "1")]).file("x", b""), "sparse");
+        refused(Tar::new().entry(b'5', b"folder", b"content"), "has content all the same");
+        refused(Tar::new().changed(b'2', "l", 5, |b| b[157] = b'x').content(b"hello"), "has content all the same");
+    }
+
+    #[test]
+    fn sizes_that_two_readers_read_differently_are_refused() {
+        let inner = Tar::new().file("hidden", b"x").finish();
+        refused(Tar::new().pax(&[("size", "0")]).file("a", &inner), "in another");
+        refused(Tar::new().pax(&[("size", "2048")]).changed(b'0', "a", 0, |_| {}).content(&inner), "in another");
+        refused(Tar::new().pax(&[("size", "8589934591")]).changed(b'0', "a", 0, |_| {}), "in another");
+        let items = read(&Tar::new().pax(&[("size", "3")]).file("a", b"abc").finish()).unwrap();
+        assert_eq!(items["a"], Item::File { at: 1536, size: 3 });
+        // More than the digits of a header hold: writers leave zero there.
+        let large = Tar::new().pax(&[("size", "8589934592")]).changed(b'0', "a", 0, |_| {}).finish();
+        refused_bytes(&large, FaultKind::Malformed, "ends early, within");
+    }
+
+    #[test]
+    fn a_size_is_read_as_digits_or_as_a_number_that_is_not_negative() {
+        let binary = |bytes: &[u8; 12]| {
+            let bytes = *bytes;
+            Tar::new().changed(b'0', "a", 0, move |block| block[124..136].copy_from_slice(&bytes)).content(b"abc")
+        };
+        let good = binary(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]).finish();
+        assert_eq!(read(&good).unwrap()["a"], Item::File { at: 512, size: 3 });
+        for bad in [[0xff; 12], [0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3], [0x80, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 3], *b"00000000009\0", *b"-0000000003\0"] {
+            refused(binary(&bad), "is no size");
+        }
+        refused(Tar::new().changed(b'0', "a", 1 << 30, |_| {}), "ends early, within");
+    }
+
+    #[test]
+    fn what_is_cut_or_continued_is_refused() {
+        let tar = || Tar::new().file("a", b"abc").file("b", &[1; 600]);
+        let whole = tar().finish();
+        for length in 0..whole.len() {
+            assert!(read(&whole[..length]).is_err(), "{length} of {} bytes", whole.len());
+        }
+        refused_bytes(&tar().cut(), FaultKind::Malformed, "ends early");
+        let behind = |extra: &[u8]| [&whole[..], extra].concat();
+        assert!(read(&behind(&[0; 9000])).is_ok());
+        refused_bytes(&behind(b"x"), FaultKind::Malformed, "behind its end");
+        refused_bytes(&behind(&Tar::new().file("c", b"").finish()), FaultKind::Malformed, "behind its end");
+        let gap = [&tar().cut()[..], &[0; 512], &Tar::new().file("c", b"").finish()].concat();
+        refused_bytes(&gap, FaultKind::Malformed, "in the middle");
+        let mut flipped = whole;
+        flipped[1024 + 3] ^= 1;
+        refused_bytes(&flipped, FaultKind::Malformed, "does not match its checksum");
+        refused_bytes(&[b'x'; 1024], FaultKind::Malformed, "it is no tar");
+    }
+
+    #[test]
+    fn a_name_stands_once() {
+        refused(Tar::new().file("a", b"1").file("a", b"2"), "is in it twice");
+        refused(Tar::new().file("a", b"1").file("./a", b"1"), "is in it twice");
+        refused(Tar::new().soft_link("a", "b").file("a", b"1"), "is in it twice");
+        assert!(read(&Tar::new().folder("a/").folder("a/").file("a/b", b"").finish()).is_ok());
+        // Nothing is unpacked, so a name in another case is another name.
+        assert_eq!(read(&Tar::new().file("a", b"1").file("A", b"1").finish()).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn extended_headers_say_one_thing_about_one_entry() {
+        refused(Tar::new().pax(&[("path", "a")]).pax(&[("path", "b")]).file("c", b""), "two extended headers");
+        refused(Tar::new().entry(b'L', b"l", b"a\0").entry(b'L', b"l", b"b\0").file("c", b""), "two extended headers");
+        refused(Tar::new().entry(b'L', b"l", b"a\0").pax(&[("path", "b")]).file("c", b""), "two long names");
+        refused(Tar::new().entry(b'K', b"l", b"a\0").pax(&[("linkpath", "b")]).soft_link("c", "d"), "two long names");
+        refused(Tar::new().file("c", b"").pax(&[("path", "a")]), "belongs to nothing");
+        refused(Tar::new().entry(b'L', b"l", b"a").file("c", b""), "does not end");
+        refused(Tar::new().entry(b'x', b"p", b"9 path=a"), "not well formed");
+        refused(Tar::new().entry(b'g', b"p", record("path", "x").as_bytes()).file("c", b""), "global header");
+        assert!(read(&Tar::new().entry(b'g', b"p", record("comment", "x").as_bytes()).file("c", b"").finish()).is_ok());
+    }
+
+    #[test]
+    fn names_and_headers_end_at_their_limits() {
+        let named = |length: usize| {
+            let name = "n/".repeat(length / 2) + if length % 2 == 1 { "x" } else { "" };
+            Tar::new().entry(b'L', b"l", format!("{name}\0").as_bytes()).file("s", b"").finish()
+        };
+        assert!(read(&named(limits::ARCHIVE_NAME_BYTES - 1)).is_ok());
+        refused_bytes(&named(limits::ARCHIVE_NAME_BYTES + 1), FaultKind::TooLarge, "long name has");
+        let long = "n".repeat(limits::ARCHIVE_NAME_BYTES + 1);
+        let by_pax = Tar::new().pax(&[("path", &long)]).file("s", b"").finish();
+        refused_bytes(&by_pax, FaultKind::TooLarge, "the name of an entry has");
+        let padded = |size: u64| {
+            let room = usize::try_from(size).unwrap();
+            let text = record("comment", &"x".repeat(room - "65536 comment=\n".len()));
+            assert_eq!(text.len(), room);
+            Tar::new().entry(b'x', b"p", text.as_bytes()).file("s", b"").finish()
+        };
+        assert!(read(&padded(limits::ARCHIVE_PAX_BYTES)).is_ok());
+        refused_bytes(&padded(limits::ARCHIVE_PAX_BYTES + 1), FaultKind::TooLarge, "extended header has");
+        // The size alone is enough; the bytes need not be there.
+        for kind in [b'x', b'g', b'L', b'K'] {
+            let claimed = Tar::new().header(&header(kind, b"h", 1 << 30)).finish();
+            refused_bytes(&claimed, FaultKind::TooLarge, "bytes, the limit is");
+        }
+    }
+
+    #[test]
+    fn entries_and_their_names_are_counted() {
+        let tar = Tar::new().file("aa", b"").folder("bb/").file("cc", b"").finish();
+        let within = |entries, names| read_within(&tar, Room { entries, names }).map_err(|fault| fault.kind);
+        assert!(within(3, 6).is_ok());
+        assert_eq!(within(2, 6).unwrap_err(), FaultKind::TooLarge);
+        assert_eq!(within(3, 5).unwrap_err(), FaultKind::TooLarge);
+        assert_eq!(Room::default().entries, limits::ARCHIVE_ENTRIES);
+        assert_eq!(Room::default().names, limits::ARCHIVE_NAMES_BYTES);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..3000)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn what_one_byte_changes_is_refused_or_lies_within(at in 0_usize..3584, bit in 0_u8..8) {
+            let mut bytes = Tar::new().pax(&[("path", "a")]).file("x", b"abc").soft_link("l", "a").file("b", &[1; 600]).finish();
+            bytes[at] ^= 1 << bit;
+            for item in read(&bytes).unwrap_or_default().into_values() {
+                if let Item::File { at, size } = item {
+                    prop_assert!(at + size <= bytes.len() as u64);
+                }
+            }
+        }
+    }
+}

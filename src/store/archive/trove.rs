@@ -20,6 +20,7 @@ use std::io::Read;
 const SHOWN: usize = 10;
 
 /// Content of one or several sources.
+#[derive(Debug)]
 pub struct Trove {
     sources: Vec<Found>,
     blobs: BTreeMap<Digest, Held>,
@@ -430,5 +431,182 @@ impl ImageSource for Trove {
 
     fn referrers(&self, _: &Repository, subject: &Digest) -> Result<Vec<Descriptor>, Fault> {
         Ok(self.subjects.get(subject).into_iter().flat_map(|found| found.values().cloned()).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fuzzing::archive;
+    use super::*;
+    use crate::testkit::archives::{Files, called, layout, tar};
+    use crate::testkit::image::{Sample, SampleImage};
+    use serde_json::json;
+
+    fn image(seed: u64) -> Sample {
+        SampleImage::new(seed).layer(500).build()
+    }
+
+    fn trove(files: &Files) -> Trove {
+        archive(&tar(files), "").unwrap()
+    }
+
+    fn at(path: &str) -> Repository {
+        Repository::new("ghcr.io", path).unwrap()
+    }
+
+    fn tag(text: &str) -> Reference {
+        Reference::Tag(text.parse().unwrap())
+    }
+
+    fn blob_of(digest: &Digest) -> String {
+        format!("blobs/sha256/{}", digest.hex())
+    }
+
+    #[test]
+    fn documents_and_blobs_are_given_out_as_a_registry_would() {
+        let index = Sample::index(&[image(1), image(2)]);
+        let trove = trove(&layout(&[(called("ghcr.io/a/b:1"), &index)]));
+        let found = trove.manifest(&at("a/b"), &tag("1")).unwrap();
+        assert_eq!((&found.descriptor.digest, found.bytes.as_slice()), (index.digest(), index.root().bytes.as_slice()));
+        assert_eq!(trove.head(&at("a/b"), &tag("1")).unwrap().unwrap(), found.descriptor);
+        let child = trove.manifest(&at("a/b"), &image(2).reference()).unwrap();
+        assert_eq!(child.descriptor.media_type, MediaType::OCI_MANIFEST.into());
+        let blob = index.blobs()[1].clone();
+        for from in [0, 1, blob.descriptor.size] {
+            let mut bytes = Vec::new();
+            trove.open(&at("a/b"), &blob.descriptor, from).unwrap().read_to_end(&mut bytes).unwrap();
+            assert_eq!(bytes, blob.bytes[from as usize..]);
+        }
+        assert_eq!(trove.head(&at("a/b"), &tag("2")).unwrap(), None);
+        let url = "https://example.com/x".parse().unwrap();
+        assert_eq!(trove.file(&url, None, 0).err().unwrap().kind, FaultKind::Missing);
+    }
+
+    #[test]
+    fn a_name_that_is_not_there_is_answered_with_those_that_are() {
+        let many: Vec<Sample> = (0..12).map(image).collect();
+        let entries: Vec<_> = many.iter().enumerate().map(|(n, image)| (called(&format!("ghcr.io/a/b:{n}")), image)).collect();
+        let fault = trove(&layout(&entries)).manifest(&at("a/c"), &tag("1")).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Missing);
+        for words in ["ghcr.io/a/c:1 is not in it", "ghcr.io/a/b:0", "and 2 more"] {
+            assert!(fault.what.contains(words), "{fault}");
+        }
+        let fault = trove(&layout(&[(called("a/b:1"), &image(1))])).manifest(&at("a/b"), &tag("1")).unwrap_err();
+        assert!(fault.hint.contains("--name") && fault.what.contains("there is a/b:1"), "{fault}");
+    }
+
+    #[test]
+    fn a_name_that_stands_for_two_things_is_taken_by_digest_only() {
+        let (one, two) = (image(1), image(2));
+        let trove = trove(&layout(&[(called("ghcr.io/a/b:1"), &one), (called("ghcr.io/a/b:1"), &two)]));
+        let fault = trove.manifest(&at("a/b"), &tag("1")).unwrap_err();
+        assert!(fault.kind == FaultKind::Malformed && fault.what.contains("several things"), "{fault}");
+        assert!(trove.manifest(&at("a/b"), &one.reference()).is_ok());
+    }
+
+    #[test]
+    fn what_refers_to_something_is_found_and_is_no_artifact_of_its_own() {
+        let subject = image(1);
+        let sbom = Sample::referrer(&subject, "application/spdx+json", b"{}");
+        let signature = image(3);
+        let signed = format!("sha256-{}.sig", subject.digest().hex());
+        let files = layout(&[
+            (called("ghcr.io/a/b:1"), &subject),
+            (json!({}), &sbom),
+            (called(&format!("a/b:{signed}")), &signature),
+        ]);
+        let trove = trove(&files);
+        assert_eq!(trove.offers().len(), 1);
+        assert_eq!(trove.unnamed().count(), 0);
+        let referrers = trove.referrers(&at("a/b"), subject.digest()).unwrap();
+        assert_eq!(referrers.iter().map(|r| &r.digest).collect::<Vec<_>>(), [sbom.digest()]);
+        assert_eq!(referrers[0].artifact_type.as_ref().unwrap().as_str(), "application/spdx+json");
+        // The tag of a signature holds what it is about: it is found from any repository.
+        for path in ["a/b", "elsewhere"] {
+            assert!(trove.tags(&at(path)).unwrap().iter().any(|tag| tag.as_str() == signed));
+            assert_eq!(trove.manifest(&at(path), &tag(&signed)).unwrap().descriptor.digest, *signature.digest());
+        }
+    }
+
+    #[test]
+    fn what_lies_about_its_content_is_refused() {
+        let image = image(1);
+        let files = || layout(&[(called("ghcr.io/a/b:1"), &image)]);
+        let manifest = blob_of(image.digest());
+        let refused = |change: &dyn Fn(&mut Vec<u8>)| {
+            let mut files = files();
+            change(files.get_mut(&manifest).unwrap());
+            archive(&tar(&files), "").err().unwrap()
+        };
+        for change in [&|bytes: &mut Vec<u8>| bytes.push(b' ') as _, &|bytes: &mut Vec<u8>| _ = bytes.pop(), &Vec::clear] as [&dyn Fn(&mut Vec<u8>); 3] {
+            assert!(refused(change).what.contains("and it has"));
+        }
+        let fault = refused(&|bytes| bytes[5] ^= 1);
+        assert!(fault.kind == FaultKind::Damaged && fault.what.contains("its bytes are"), "{fault}");
+        let mut absent = files();
+        absent.remove(&manifest);
+        assert!(archive(&tar(&absent), "").err().unwrap().what.contains("which is not in it"));
+        let blob = image.blobs()[1].descriptor.clone();
+        let mut longer = files();
+        longer.get_mut(&blob_of(&blob.digest)).unwrap().push(0);
+        let trove = archive(&tar(&longer), "").unwrap();
+        assert_eq!(trove.open(&at("a/b"), &blob, 0).err().unwrap().kind, FaultKind::Damaged);
+        assert_eq!(trove.lacks(image.digest())[0].kind, FaultKind::Damaged);
+    }
+
+    #[test]
+    fn a_document_of_two_meanings_is_refused_with_its_whole_source() {
+        let both = br#"{"schemaVersion":2,"config":{},"manifests":[],"layers":[]}"#;
+        let digest = Digest::of(both);
+        let mut files = layout(&[]);
+        files.insert(blob_of(&digest), both.to_vec());
+        for media_type in [MediaType::OCI_MANIFEST, MediaType::OCI_INDEX] {
+            let index = json!({ "manifests": [{ "mediaType": media_type, "digest": digest, "size": both.len() }] });
+            files.insert("index.json".to_owned(), index.to_string().into_bytes());
+            assert_eq!(archive(&tar(&files), "").err().unwrap().kind, FaultKind::Malformed);
+        }
+        // What is listed and no document is said and left out: it cannot refer to anything.
+        let index = json!({ "manifests": [{ "mediaType": "text/plain", "digest": digest, "size": both.len() }] });
+        files.insert("index.json".to_owned(), index.to_string().into_bytes());
+        let trove = archive(&tar(&files), "h.example/x").unwrap();
+        assert!(trove.findings()[0].what.contains("neither an image manifest nor an index"));
+    }
+
+    #[test]
+    fn all_that_is_missing_is_listed_with_what_needs_it() {
+        let (one, two) = (image(1), image(2));
+        let index = Sample::index(&[one.clone(), two.clone()]);
+        let mut files = layout(&[(called("ghcr.io/a/b:1"), &index)]);
+        files.remove(&blob_of(one.digest()));
+        let layer = &two.blobs()[1].descriptor.digest;
+        files.remove(&blob_of(layer));
+        let trove = trove(&files);
+        let lacks = trove.lacks(index.digest());
+        let words: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+        assert_eq!(words.len(), 2, "{words:?}");
+        assert!(words.iter().any(|w| w.contains(&one.digest().to_string()) && w.contains(&index.digest().to_string())));
+        assert!(words.iter().any(|w| w.contains(&layer.to_string()) && w.contains(&two.digest().to_string())));
+        assert!(lacks.iter().any(|fault| fault.hint.contains("--platform")));
+        assert!(trove.lacks(two.digest()).len() == 1);
+    }
+
+    #[test]
+    fn two_sources_are_one_where_they_agree() {
+        let (one, two) = (image(1), image(2));
+        let contents = |files: &Files, name: &str| {
+            let joined = std::sync::Arc::new(super::super::joined::Joined::memory(&tar(files)));
+            let archives = [(joined, super::super::unpack::Packing::Plain, name.to_owned())];
+            let stop = std::sync::atomic::AtomicBool::new(false);
+            let unpacking = Unpacking { folder: std::path::Path::new("/nowhere"), stop: &stop };
+            super::super::survey::read_archive(&super::super::form::SourceName::parse(name), &archives, unpacking).unwrap()
+        };
+        let first = layout(&[(called("ghcr.io/a/b:1"), &one)]);
+        let second = layout(&[(called("ghcr.io/a/b:1"), &one), (called("ghcr.io/a/c:1"), &two)]);
+        let both = Trove::of(vec![contents(&first, "first.tar"), contents(&second, "second.tar")], &Naming::default());
+        assert_eq!(both.unwrap().offers().len(), 3, "each with its source");
+        let mut lies = layout(&[(called("ghcr.io/a/d:1"), &image(3))]);
+        lies.insert(blob_of(&one.blobs()[1].descriptor.digest), b"short".to_vec());
+        let fault = Trove::of(vec![contents(&first, "first.tar"), contents(&lies, "lies.tar")], &Naming::default());
+        assert!(fault.err().unwrap().what.contains("in another source"));
     }
 }

@@ -161,3 +161,132 @@ impl<R: Read> Read for Counted<R> {
         Ok(read)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tar_index::{Room, index};
+    use super::*;
+    use crate::testkit::archives::{Tar, header};
+    use crate::testkit::image::noise;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::stream::encode_all(bytes, 1).unwrap()
+    }
+
+    fn unpacked(bytes: &[u8]) -> Result<(Vec<u8>, usize), Fault> {
+        unpacked_unless(bytes, &AtomicBool::new(false))
+    }
+
+    fn unpacked_unless(bytes: &[u8], stop: &AtomicBool) -> Result<(Vec<u8>, usize), Fault> {
+        let folder = tempfile::tempdir().unwrap();
+        let joined = Arc::new(Joined::memory(bytes));
+        let mut spooling = Spooling::begin((&joined, Packing::of(bytes)), "x.tar", folder.path(), stop)?;
+        let items = index(&mut spooling, "x.tar", Room::default())?;
+        let out = Arc::new(spooling.finish()?);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the temporary file has no name");
+        let mut whole = Vec::new();
+        Stretch::whole(&out).read_to_end(&mut whole).unwrap();
+        Ok((whole, items.len()))
+    }
+
+    #[test]
+    fn one_compression_is_taken_off_and_no_second_one() {
+        let tar = Tar::new().file("a", &noise(1, 300_000)).file("b", b"x").finish();
+        for packed in [gzip(&tar), zstd(&tar), tar.clone()] {
+            assert_eq!(unpacked(&packed).unwrap(), (tar.clone(), 2));
+        }
+        for twice in [gzip(&zstd(&tar)), zstd(&gzip(&tar)), zstd(&zstd(&tar))] {
+            assert!(unpacked(&twice).unwrap_err().what.contains("it is no tar"));
+        }
+        // Frames and members follow each other, empty ones and such that readers skip among them.
+        let (front, back) = tar.split_at(1000);
+        let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &zstd(front), &zstd(b""), &zstd(back)].concat();
+        assert_eq!(unpacked(&skipped).unwrap().0, tar);
+        let mut members = gzip(front);
+        for _ in 0..2000 {
+            members.extend(gzip(b""));
+        }
+        members.extend(gzip(back));
+        assert_eq!(unpacked(&members).unwrap().0, tar);
+    }
+
+    #[test]
+    fn what_is_cut_flipped_or_continued_is_refused() {
+        let tar = Tar::new().file("a", &noise(1, 3000)).finish();
+        for packed in [gzip(&tar), zstd(&tar)] {
+            for length in (1..packed.len()).step_by(97) {
+                assert!(unpacked(&packed[..length]).is_err(), "{length} of {}", packed.len());
+            }
+            let fault = unpacked(&[&packed[..], b"garbage!"].concat()).unwrap_err();
+            assert!(fault.kind == FaultKind::Malformed, "{fault}");
+        }
+        let mut flipped = gzip(&tar);
+        let last = flipped.len() - 6;
+        flipped[last] ^= 1;
+        assert!(unpacked(&flipped).unwrap_err().what.contains("cannot be unpacked"));
+        let mut encoder = zstd::stream::write::Encoder::with_dictionary(Vec::new(), 1, &zstd_dictionary()).unwrap();
+        encoder.write_all(&tar).unwrap();
+        assert!(unpacked(&encoder.finish().unwrap()).unwrap_err().what.contains("cannot be unpacked"));
+    }
+
+    fn zstd_dictionary() -> Vec<u8> {
+        let samples: Vec<Vec<u8>> = (0..200_u64).map(|seed| crate::testkit::image::text(seed % 7, 400)).collect();
+        zstd::dict::from_samples(&samples, 4000).unwrap()
+    }
+
+    #[test]
+    fn a_window_is_as_large_as_the_limit_and_no_larger() {
+        let tar = Tar::new().file("a", &noise(1, 3000)).finish();
+        let with = |log: u32| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.window_log(log).unwrap();
+            encoder.long_distance_matching(true).unwrap();
+            encoder.write_all(&tar).unwrap();
+            encoder.finish().unwrap()
+        };
+        assert!(unpacked(&with(limits::ARCHIVE_WINDOW_LOG)).is_ok());
+        assert!(unpacked(&with(limits::ARCHIVE_WINDOW_LOG + 1)).unwrap_err().what.contains("cannot be unpacked"));
+    }
+
+    #[test]
+    fn what_grows_beyond_measure_ends_before_it_fills_a_disk() {
+        // Zeros are the end of a tar and no content.
+        assert!(unpacked(&zstd(&vec![0; 4 << 20])).unwrap().0.len() == 4 << 20);
+        let bomb = |bytes: u64| {
+            let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+            encoder.write_all(&header(b'0', b"a", bytes)).unwrap();
+            for _ in 0..(bytes + 1024) >> 20 {
+                encoder.write_all(&vec![0; 1 << 20]).unwrap();
+            }
+            encoder.write_all(&[0; 1024]).unwrap();
+            encoder.finish().unwrap()
+        };
+        let slack = limits::ARCHIVE_SLACK_BYTES;
+        let packed = bomb(slack - (1 << 20));
+        assert!(unpacked(&packed).is_ok());
+        let packed = bomb(slack + limits::ARCHIVE_RATIO * packed.len() as u64 * 2);
+        let fault = unpacked(&packed).unwrap_err();
+        assert!(fault.kind == FaultKind::TooLarge && fault.what.contains("when they are unpacked"), "{fault}");
+    }
+
+    #[test]
+    fn a_run_that_was_asked_to_stop_stops() {
+        let tar = gzip(&Tar::new().file("a", &noise(1, 3000)).finish());
+        let fault = unpacked_unless(&tar, &AtomicBool::new(true)).unwrap_err();
+        assert_eq!(fault.kind, FaultKind::Interrupted);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_named() {
+        let joined = Arc::new(Joined::memory(b""));
+        let stop = AtomicBool::new(false);
+        let fault = Spooling::begin((&joined, Packing::Gzip), "x", Path::new("/nowhere/at/all"), &stop).err().unwrap();
+        assert!(fault.to_string().contains("/nowhere/at/all"), "{fault}");
+    }
+}
