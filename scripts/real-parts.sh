@@ -431,6 +431,8 @@ source scripts/real/serve.sh
 source scripts/real/seals.sh
 # shellcheck source=scripts/real/lock.sh
 source scripts/real/lock.sh
+# shellcheck source=scripts/real/from.sh
+source scripts/real/from.sh
 
 # --- all together ------------------------------------------------------------------------------------------------
 
@@ -495,6 +497,7 @@ run_case 'helm pulls a chart that was made' helm_pulls_a_chart_that_was_made cos
 run_case 'oras pulls a file that was made' oras_pulls_a_file_that_was_made cosign oras
 run_case 'a lock is checked against the world' a_lock_is_checked_against_the_world crane oras
 
+from_cases
 seals_cases
 # shellcheck source=scripts/real/notation.sh
 source "$repository/scripts/real/notation.sh"

@@ -75,7 +75,10 @@ impl Sourcing {
     fn spool(&self, out: Option<&Path>, environment: &Environment) -> PathBuf {
         // The folder of what is written may have to be made yet; the one above it is on the same disk.
         let beside = |out: &Path| {
-            let folders = out.ancestors().skip(1).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+            let folders = out
+                .ancestors()
+                .skip(1)
+                .map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
             folders.filter(|folder| folder.is_dir()).map(Path::to_owned).next()
         };
         let large = || PathBuf::from(environment.get("TMPDIR").unwrap_or("/var/tmp"));

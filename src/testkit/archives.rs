@@ -155,7 +155,10 @@ pub fn layout(entries: &[(Value, &Sample)]) -> Files {
         manifests.push(entry);
     }
     files.insert("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec());
-    files.insert("index.json".to_owned(), json!({ "schemaVersion": 2, "manifests": manifests }).to_string().into_bytes());
+    files.insert(
+        "index.json".to_owned(),
+        json!({ "schemaVersion": 2, "manifests": manifests }).to_string().into_bytes(),
+    );
     files
 }
 
@@ -190,7 +193,8 @@ impl Saved {
     /// Makes an image of plain tars.
     pub fn plain(tags: &[&str], layers: &[&[u8]]) -> Self {
         let states: Vec<Digest> = layers.iter().map(|layer| Digest::of(layer)).collect();
-        let layers = layers.iter().zip(&states).map(|(bytes, state)| (format!("{}/layer.tar", state.hex()), bytes.to_vec()));
+        let layers =
+            layers.iter().zip(&states).map(|(bytes, state)| (format!("{}/layer.tar", state.hex()), bytes.to_vec()));
         Self { tags: tags.iter().map(|tag| (*tag).to_owned()).collect(), layers: layers.collect(), states }
     }
 
@@ -278,7 +282,8 @@ fn described(sample: &Sample, at: usize) -> Value {
     let position = |digest: &Digest| sample.documents().iter().position(|d| d.descriptor.digest == *digest).unwrap();
     match ImageDocument::parse(&document.bytes, &document.descriptor.media_type).unwrap() {
         ImageDocument::Index(index) => {
-            let images: Vec<Value> = index.manifests.iter().map(|child| described(sample, position(&child.digest))).collect();
+            let images: Vec<Value> =
+                index.manifests.iter().map(|child| described(sample, position(&child.digest))).collect();
             let mut described = raw;
             described["Images"] = json!(images);
             described["Indexes"] = Value::Null;

@@ -36,7 +36,7 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("jiff", &["trust/time.rs", "cli/clock.rs", "document/date.rs"]),
     ("blake3", &["bundle/frame.rs"]),
     ("xxhash_rust", &["bundle/frame.rs"]),
-    ("zstd", &["bundle/compress.rs"]),
+    ("zstd", &["bundle/compress.rs", "store/archive/unpack.rs"]),
     ("bytes", &["registry/", "serve/"]),
     (
         "base64",
@@ -51,7 +51,7 @@ const DOORS: [(&str, &[&str]); 41] = [
         ],
     ),
     ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/", "chart/program.rs", "checkout/"]),
-    ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs", "cli/prompt.rs"]),
+    ("rustix", &["bundle/disk.rs", "store/", "flow/guard.rs", "cli/prompt.rs"]),
     ("tokio", &["registry/", "serve/", "cluster/http.rs"]),
     ("reqwest", &["registry/http.rs", "cluster/http.rs"]),
     ("http_auth", &["registry/auth.rs"]),
@@ -89,8 +89,20 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("crypto_secretbox", &["trust/keyfile.rs"]),
     ("regex", &["document/policy/regexp.rs", "discover/tags.rs", "chart/", "discover/kustomize/target.rs"]),
     ("clap", &["cli/"]),
-    ("tar", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
-    ("flate2", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
+    (
+        "tar",
+        &[
+            "cli/demo/",
+            "chart/archive.rs",
+            "document/chart_yaml.rs",
+            "checkout/archive.rs",
+            "store/archive/tar_index.rs",
+        ],
+    ),
+    (
+        "flate2",
+        &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs", "store/archive/unpack.rs"],
+    ),
     ("indicatif", &["cli/progress.rs"]),
 ];
 

@@ -35,7 +35,12 @@ pub(super) fn read(table: &FileTable, root: &str, form: Form, label: &str) -> Re
                 let bytes = read_small(place, LINK_BYTES)?;
                 let text = String::from_utf8_lossy(&bytes);
                 let bad = |error| table.malformed(format!("{repositories}{name}: {error}"));
-                (Some(tag), text.trim_end().parse().map_err(|error: crate::model::digest::DigestError| bad(error.to_string()))?)
+                (
+                    Some(tag),
+                    text.trim_end()
+                        .parse()
+                        .map_err(|error: crate::model::digest::DigestError| bad(error.to_string()))?,
+                )
             }
         };
         let offered = tag.is_some();
@@ -105,7 +110,9 @@ mod tests {
     fn what_an_earlier_archive_carried_is_said_and_not_invented() {
         let (old, new) = (image(1), image(2));
         let mut files = distribution(&[("team/old", "1", &old), ("team/new", "1", &new)]);
-        for digest in old.documents().iter().map(|d| &d.descriptor.digest).chain(old.blobs().iter().map(|b| &b.descriptor.digest)) {
+        for digest in
+            old.documents().iter().map(|d| &d.descriptor.digest).chain(old.blobs().iter().map(|b| &b.descriptor.digest))
+        {
             files.retain(|name, _| !name.ends_with(&format!("{}/data", digest.hex())));
         }
         let trove = read(&files).unwrap();

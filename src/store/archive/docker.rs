@@ -46,7 +46,8 @@ pub(super) fn read(table: &FileTable, label: &str) -> Result<Contents, Fault> {
     let mut contents = Contents::new(Form::DockerArchive, label, table);
     let bytes = table.small("manifest.json", limits::PAPER_BYTES)?;
     let bytes = bytes.ok_or_else(|| table.malformed("it has no manifest.json, and so docker save did not write it"))?;
-    let images: Vec<SavedImage> = json::parse(&bytes).map_err(|error| table.malformed(format!("manifest.json: {error}")))?;
+    let images: Vec<SavedImage> =
+        json::parse(&bytes).map_err(|error| table.malformed(format!("manifest.json: {error}")))?;
     for image in &images {
         let digest = one(table, image, &mut contents)?;
         let tags = image.repo_tags.as_deref().unwrap_or_default();
@@ -210,16 +211,22 @@ mod tests {
         let (plain, packed) = (b"a layer".to_vec(), gzip(b"another layer"));
         let states = vec![Digest::of(&plain), Digest::of(b"another layer"), Digest::of(&plain), Digest::of(b"third")];
         let hex = Digest::of(&packed).hex();
-        let names = ["a/layer.tar".to_owned(), format!("{hex}.tar.gz"), "b/layer.tar".to_owned(), "c/layer.tar".to_owned()];
+        let names =
+            ["a/layer.tar".to_owned(), format!("{hex}.tar.gz"), "b/layer.tar".to_owned(), "c/layer.tar".to_owned()];
         let layers = names.iter().cloned().zip([plain.clone(), packed.clone(), plain, gzip(b"third")]).collect();
         let saved = Saved { tags: vec!["app:1".to_owned()], layers, states };
         let files = docker_save(&[saved]);
         let linked = files.iter().filter(|(name, _)| *name != "b/layer.tar");
-        let tar = linked.fold(Tar::new(), |tar, (name, bytes)| tar.file(name, bytes)).soft_link("b/layer.tar", "../a/layer.tar");
+        let tar = linked
+            .fold(Tar::new(), |tar, (name, bytes)| tar.file(name, bytes))
+            .soft_link("b/layer.tar", "../a/layer.tar");
         let trove = archive(&tar.finish(), "").unwrap();
         let (_, children) = manifest(&trove, "1");
         let types: Vec<&str> = children[1..].iter().map(|layer| layer.media_type.as_str()).collect();
-        assert_eq!(types, [MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP, MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP]);
+        assert_eq!(
+            types,
+            [MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP, MediaType::OCI_LAYER_TAR, MediaType::OCI_LAYER_GZIP]
+        );
         for (layer, bytes) in children[1..].iter().zip([&b"a layer"[..], &packed, b"a layer", &gzip(b"third")]) {
             assert_eq!(content(&trove, layer), bytes);
             assert!(layer.names_bytes(bytes));
@@ -240,7 +247,8 @@ mod tests {
         let mut saved = Saved::plain(&["app:1"], &[b"layer"]);
         saved.states.push(Digest::of(b"x"));
         assert!(refused(&docker_save(&[saved])).what.contains("has 1 layers, its configuration 2"));
-        for text in ["{}", "[1]", r#"[{"Config":1}]"#, r#"[{"Config":"a","Config":"b"}]"#, "", r#"[{"Config":"../x"}]"#] {
+        for text in ["{}", "[1]", r#"[{"Config":1}]"#, r#"[{"Config":"a","Config":"b"}]"#, "", r#"[{"Config":"../x"}]"#]
+        {
             let mut files = files();
             files.insert("manifest.json".to_owned(), text.as_bytes().to_vec());
             assert!(archive(&tar(&files), "").is_err(), "{text}");

@@ -65,7 +65,8 @@ pub(super) fn is_one(manifest: &[u8]) -> bool {
 pub(super) fn read(table: &FileTable, label: &str) -> Result<Contents, Fault> {
     let bytes = table.small("manifest.json", limits::PAPER_BYTES)?;
     let bytes = bytes.ok_or_else(|| table.malformed("it has no manifest.json, and so imgpkg did not write it"))?;
-    let all: Vec<Described> = json::parse(&bytes).map_err(|error| table.malformed(format!("manifest.json: {error}")))?;
+    let all: Vec<Described> =
+        json::parse(&bytes).map_err(|error| table.malformed(format!("manifest.json: {error}")))?;
     let mut contents = Contents::new(Form::Imgpkg, label, table);
     for (name, entry) in table.below("") {
         let layer = name.strip_suffix(".tar.gz").and_then(|stem| stem.split_once('-'));
@@ -97,7 +98,12 @@ fn take_image(table: &FileTable, image: &DescribedImage, contents: &mut Contents
     take(table, &image.manifest, contents)
 }
 
-fn take_index(table: &FileTable, index: &DescribedIndex, depth: usize, contents: &mut Contents) -> Result<Stated, Fault> {
+fn take_index(
+    table: &FileTable,
+    index: &DescribedIndex,
+    depth: usize,
+    contents: &mut Contents,
+) -> Result<Stated, Fault> {
     if depth >= limits::INDEX_DEPTH {
         return Err(table.malformed(format!("its indexes lie more than {} deep", limits::INDEX_DEPTH)));
     }
@@ -165,8 +171,11 @@ mod tests {
         ]);
         let trove = archive(&tar(&files), "").unwrap();
         let digest = image(4).digest().clone();
-        // A name that is no reference is none; the place where it was found is one.
-        assert_eq!(names(&trove), ["ghcr.io/a/bundle:1".to_owned(), format!("ghcr.io/a/bundle@{digest}"), "quay.io/b/many:2".to_owned()]);
+        // What was asked for by digest is called by what it was asked for, not by where it was found.
+        assert_eq!(
+            names(&trove),
+            [format!("docker.io/library/app@{digest}"), "ghcr.io/a/bundle:1".to_owned(), "quay.io/b/many:2".to_owned()]
+        );
         for sample in [&image(3), &image(4), &index] {
             assert!(trove.lacks(sample.digest()).is_empty());
         }
@@ -179,11 +188,12 @@ mod tests {
     fn a_document_that_is_not_its_digest_is_refused() {
         let files = imgpkg(&[("ghcr.io/a/b", "", "1", &image(1))]);
         let text = String::from_utf8(files["manifest.json"].clone()).unwrap();
+        let both = format!(r#""ImageIndex":{{"Digest":"{}","Raw":""}}"#, Digest::of(b""));
         for (from, to, why) in [
             ("schemaVersion", "schemaversion", "should be"),
             (r#"diff_ids"#, "diff_idz", "should be"),
             (r#""Image":{"#, r#""ImageIndex":{"#, ""),
-            ("[{", "[{},{", "not one image or one index"),
+            (r#""ImageIndex":null"#, both.as_str(), "not one image or one index"),
         ] {
             let mut changed = files.clone();
             assert!(text.contains(from), "{from}");
@@ -202,13 +212,19 @@ mod tests {
             deep = Sample::index(&[deep]);
         }
         // As imgpkg writes them: each index within `Indexes`.
-        let described = |raw: &str| format!(r#"{{"Refs":["h/x"],"Images":null,"Digest":"{}","Raw":{raw:?},"Indexes":"#, Digest::of(raw.as_bytes()));
+        let described = |raw: &str| {
+            format!(
+                r#"{{"Refs":["h/x"],"Images":null,"Digest":"{}","Raw":{raw:?},"Indexes":"#,
+                Digest::of(raw.as_bytes())
+            )
+        };
         let nested = |depth: usize| {
             let inner = (0..depth).fold("null".to_owned(), |inner, _| format!("[{}{inner}}}]", described("{}")));
             format!(r#"[{{"ImageIndex":{}{inner}}}}}]"#, described("{}"))
         };
         let read = |depth| {
-            let files = crate::testkit::archives::Files::from([("manifest.json".to_owned(), nested(depth).into_bytes())]);
+            let files =
+                crate::testkit::archives::Files::from([("manifest.json".to_owned(), nested(depth).into_bytes())]);
             archive(&tar(&files), "").err().unwrap().what
         };
         assert!(read(limits::INDEX_DEPTH).contains("deep"));

@@ -100,7 +100,8 @@ fn name(entry: &Descriptor, form: Form) -> Name {
     let whole = text(CONTAINERD_NAME).map(Name::whole).filter(|name| *name != Name::Nothing);
     let annotated = || text(REF_NAME).map(Name::annotated).filter(|name| *name != Name::Nothing);
     // In a package of Zarf that crane wrote, this is the image itself; elsewhere it is what the image was built on.
-    let zarf = || text(BASE_NAME).filter(|_| form == Form::Zarf).map(Name::annotated).filter(|name| *name != Name::Nothing);
+    let zarf =
+        || text(BASE_NAME).filter(|_| form == Form::Zarf).map(Name::annotated).filter(|name| *name != Name::Nothing);
     whole.or_else(|| origin(entry)).or_else(annotated).or_else(zarf).unwrap_or(Name::Nothing)
 }
 
@@ -109,7 +110,8 @@ fn origin(entry: &Descriptor) -> Option<Name> {
     if entry.annotations.contains_key(CONTAINERD_NAME) {
         return None;
     }
-    let (host, path) = entry.annotations.iter().find_map(|(key, path)| Some((key.strip_prefix(CONTAINERD_ORIGIN)?, path)))?;
+    let (host, path) =
+        entry.annotations.iter().find_map(|(key, path)| Some((key.strip_prefix(CONTAINERD_ORIGIN)?, path)))?;
     let tag = entry.annotations.get(REF_NAME).and_then(|tag| tag.parse::<Tag>().ok());
     let first = path.split(',').next().unwrap_or_default();
     let name = Name::whole(&format!("{host}/{first}"));
@@ -129,7 +131,8 @@ fn image_of_hauler(entry: &Descriptor) -> Option<(String, Digest)> {
 /// Returns the name of evidence in a haul. hauler gives it the name of its image, and says beside it what it is; here it
 /// gets the tag that cosign gave it. A referrer says by itself what it is about, and needs no name.
 fn hauler_evidence(entry: &Descriptor, images: &BTreeMap<String, Digest>) -> Option<Name> {
-    let (kind, subject) = kind(entry)?.split_once('/').map_or_else(|| (kind(entry), None), |(kind, hex)| (Some(kind), Some(hex)));
+    let (kind, subject) =
+        kind(entry)?.split_once('/').map_or_else(|| (kind(entry), None), |(kind, hex)| (Some(kind), Some(hex)));
     let ending = match kind? {
         "sigs" => "sig",
         "atts" => "att",
@@ -204,10 +207,7 @@ mod tests {
                 json!({ "io.containerd.image.name": "index.docker.io/library/b:1", "org.opencontainers.image.ref.name": "1" }),
                 "docker.io/library/b:1".to_owned(),
             ),
-            (
-                json!({ "containerd.io/distribution.source.quay.io": "a/b,c/d" }),
-                format!("quay.io/a/b@{digest}"),
-            ),
+            (json!({ "containerd.io/distribution.source.quay.io": "a/b,c/d" }), format!("quay.io/a/b@{digest}")),
             (json!({ "org.opencontainers.image.base.name": "ghcr.io/the/base:1" }), format!("h.example/p@{digest}")),
             // Pulled by digest and tagged with it: the tag says nothing more.
             (called(&format!("ghcr.io/a/b:sha256-{}", digest.hex())), format!("ghcr.io/a/b@{digest}")),
@@ -299,7 +299,9 @@ mod tests {
                 assert!(fault.what.contains("links are not followed"), "{linked}: {fault}");
             }
         }
-        let rest = [&"index.json".to_owned(), &"oci-layout".to_owned()].into_iter().fold(Tar::new(), |tar, name| add(tar, name));
+        let rest = [&"index.json".to_owned(), &"oci-layout".to_owned()]
+            .into_iter()
+            .fold(Tar::new(), |tar, name| add(tar, name));
         let fault = archive(&rest.soft_link("blobs", "other").finish(), "").err().unwrap();
         assert!(fault.what.contains("links are not followed"), "{fault}");
     }

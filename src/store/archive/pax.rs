@@ -79,7 +79,10 @@ mod tests {
     fn what_counts_is_taken_and_the_rest_is_read_over() {
         let text = [line("mtime", "1.5"), line("path", "a=b\nc"), line("size", "9"), line("linkpath", "x")].concat();
         let pax = Pax::parse(text.as_bytes()).unwrap();
-        assert_eq!((pax.path.as_deref(), pax.size, pax.link.as_deref()), (Some(&b"a=b\nc"[..]), Some(9), Some(&b"x"[..])));
+        assert_eq!(
+            (pax.path.as_deref(), pax.size, pax.link.as_deref()),
+            (Some(&b"a=b\nc"[..]), Some(9), Some(&b"x"[..]))
+        );
         assert!(Pax::parse(line("comment", "x").as_bytes()).unwrap().is_empty());
     }
 
@@ -87,8 +90,20 @@ mod tests {
     fn a_record_that_is_not_exactly_of_its_form_is_refused() {
         let path = line("path", "a");
         for bad in [
-            "9 path=a", "8 path=a\n", "10 path=a\n", "x path=a\n", " path=a\n", "+9 path=a\n", "-9 path=a\n", "9  path=a\n",
-            "6 =aa\n", "5 aa\n", "99999999999999999999999 path=a\n", "0 path=a\n", "3 \n", "\0\0\0",
+            "9 path=a",
+            "8 path=a\n",
+            "11 path=a\n",
+            "x path=a\n",
+            " path=a\n",
+            "+9 path=a\n",
+            "-9 path=a\n",
+            "9  path=a\n",
+            "6 =aa\n",
+            "5 aa\n",
+            "99999999999999999999999 path=a\n",
+            "0 path=a\n",
+            "3 \n",
+            "\0\0\0",
         ] {
             assert!(Pax::parse(bad.as_bytes()).is_err(), "{bad:?}");
         }

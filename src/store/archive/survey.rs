@@ -73,9 +73,11 @@ impl Surveyed {
     pub fn to_unpack(&self) -> u64 {
         match &self.body {
             Body::Folder { .. } => 0,
-            Body::Archives(archives) => {
-                archives.iter().filter(|(_, packing, _)| *packing != Packing::Plain).map(|(bytes, ..)| bytes.length()).sum()
-            }
+            Body::Archives(archives) => archives
+                .iter()
+                .filter(|(_, packing, _)| *packing != Packing::Plain)
+                .map(|(bytes, ..)| bytes.length())
+                .sum(),
         }
     }
 
@@ -293,7 +295,9 @@ fn hauler_parts(path: &Path, base: &str) -> Result<Vec<PathBuf>, Fault> {
 fn present(paths: &[PathBuf]) -> Result<(), Fault> {
     match paths.iter().find(|path| !path.is_file()) {
         None => Ok(()),
-        Some(path) => Err(Fault::new(FaultKind::Missing, path.display().to_string(), "this part of the archive is not there")),
+        Some(path) => {
+            Err(Fault::new(FaultKind::Missing, path.display().to_string(), "this part of the archive is not there"))
+        }
     }
 }
 
@@ -302,7 +306,7 @@ mod tests {
     use super::super::name::Naming;
     use super::super::trove::Trove;
     use super::*;
-    use crate::testkit::archives::{Files, called, distribution, docker_save, imgpkg, layout, tar, write, zarf, Saved};
+    use crate::testkit::archives::{Files, Saved, called, distribution, docker_save, imgpkg, layout, tar, write, zarf};
     use crate::testkit::image::{Sample, SampleImage};
     use serde_json::json;
 
@@ -432,8 +436,11 @@ mod tests {
         let parts = pieces(&package, 700);
         let head = json!({ "Sha256Sum": "x", "Bytes": package.len(), "Count": parts.len() });
         let first = bench.put("p.tar.zst.part000", head.to_string().as_bytes());
-        let files: Vec<String> =
-            parts.iter().enumerate().map(|(at, part)| bench.put(&format!("p.tar.zst.part{:03}", at + 1), part)).collect();
+        let files: Vec<String> = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| bench.put(&format!("p.tar.zst.part{:03}", at + 1), part))
+            .collect();
         assert_eq!(bench.form(&first), Form::Zarf);
         assert_eq!(bench.form(&files[1]), Form::Zarf, "any part will do");
         fs::write(&files[1], b"short").unwrap();
@@ -452,8 +459,11 @@ mod tests {
         let bench = Bench::new();
         let haul = gzip(&tar(&forms().remove(1).1));
         let parts = pieces(&haul, haul.len() / 3);
-        let files: Vec<String> =
-            parts.iter().enumerate().map(|(at, part)| bench.put(&format!("haul.tar.zst.{:03}", at + 1), part)).collect();
+        let files: Vec<String> = parts
+            .iter()
+            .enumerate()
+            .map(|(at, part)| bench.put(&format!("haul.tar.zst.{:03}", at + 1), part))
+            .collect();
         bench.put("haul.tar.zst.old.001", b"of another set");
         assert_eq!(bench.form(&files[2]), Form::Hauler);
         let last = files.last().unwrap();

@@ -91,7 +91,11 @@ impl FileTable {
     pub(super) fn join(&mut self, other: Self) -> Result<(), Fault> {
         for (name, entry) in other.entries {
             if self.entries.contains_key(&name) {
-                return Err(Fault::new(FaultKind::Malformed, other.place, format!("{name:?} is in an earlier one too")));
+                return Err(Fault::new(
+                    FaultKind::Malformed,
+                    other.place,
+                    format!("{name:?} is in an earlier one too"),
+                ));
             }
             self.entries.insert(name, entry);
         }

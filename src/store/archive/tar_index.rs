@@ -159,7 +159,10 @@ impl Walk<'_> {
                 let target = self.one_of(ahead.long_link, pax.link, none)?;
                 Some(Item::Link(self.target(&name, &target, kind == EntryType::Symlink)?))
             }
-            other => return Err(self.flaw(format!("{shown} is neither a file nor a folder (type {:?})", char::from(other.as_byte())))),
+            other => {
+                return Err(self
+                    .flaw(format!("{shown} is neither a file nor a folder (type {:?})", char::from(other.as_byte()))));
+            }
         };
         if !matches!(item, Some(Item::File { .. })) && size > 0 {
             return Err(self.flaw(format!("{shown} is no file and has content all the same")));
@@ -285,7 +288,8 @@ impl Walk<'_> {
 
     fn check_sum(&self, header: &Header) -> Result<(), Fault> {
         let bytes = header.as_bytes();
-        let sum: u32 = bytes.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) }).sum();
+        let sum: u32 =
+            bytes.iter().enumerate().map(|(at, b)| if (148..156).contains(&at) { 32 } else { u32::from(*b) }).sum();
         match header.cksum() {
             Ok(stated) if stated == sum => Ok(()),
             _ if self.at == BLOCK => Err(self.flaw("it is no tar")),
@@ -408,7 +412,12 @@ mod tests {
         for name in ["../x", "a/../../x", "a/..", "/etc/x", "blobs/sha256/../../x", ".."] {
             refused(Tar::new().file(name, b"x"), "leads out of the archive");
             refused(Tar::new().pax(&[("path", name)]).file("good", b"x"), "leads out of the archive");
-            refused(Tar::new().entry(b'L', format!("{name}\0").as_bytes(), format!("{name}\0").as_bytes()).file("good", b"x"), "leads out");
+            refused(
+                Tar::new()
+                    .entry(b'L', format!("{name}\0").as_bytes(), format!("{name}\0").as_bytes())
+                    .file("good", b"x"),
+                "leads out",
+            );
         }
         for name in ["a\\b", "C:\\x", "a\nb", "a\u{1b}[31mb", "\u{7f}"] {
             refused(Tar::new().file(name, b"x"), "is no name of a file");
@@ -466,7 +475,13 @@ mod tests {
         };
         let good = binary(&[0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3]).finish();
         assert_eq!(read(&good).unwrap()["a"], Item::File { at: 512, size: 3 });
-        for bad in [[0xff; 12], [0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3], [0x80, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 3], *b"00000000009\0", *b"-0000000003\0"] {
+        for bad in [
+            [0xff; 12],
+            [0x80, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 3],
+            [0x80, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 3],
+            *b"00000000009\0",
+            *b"-0000000003\0",
+        ] {
             refused(binary(&bad), "is no size");
         }
         refused(Tar::new().changed(b'0', "a", 1 << 30, |_| {}), "ends early, within");

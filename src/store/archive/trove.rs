@@ -69,6 +69,7 @@ impl Trove {
         for contents in contents {
             trove.take_up(contents, naming)?;
         }
+        trove.say_what_stays_behind();
         trove.offers.sort();
         trove.offers.dedup();
         Ok(trove)
@@ -128,7 +129,8 @@ impl Trove {
         let before = self.offers.len();
         let untagged = self.name(&here, &children, naming, &label);
         if untagged > 0 {
-            let what = format!("{untagged} documents without a tag are left out; a reference by digest takes one of them");
+            let what =
+                format!("{untagged} documents without a tag are left out; a reference by digest takes one of them");
             self.findings.push(Finding::warning(FindingClass::Source, place, what));
         }
         self.sources.push(Found { form, label, artifacts: self.offers.len() - before });
@@ -144,7 +146,8 @@ impl Trove {
         }
         let tags = listed.iter().filter(|listed| listed.offered).count();
         if tags > 0 {
-            let what = format!("{tags} tags name what only an earlier archive carried, {} among them", first.name.shown());
+            let what =
+                format!("{tags} tags name what only an earlier archive carried, {} among them", first.name.shown());
             let hint = "name the earlier archives as well, or have oc-mirror write one that holds everything (--since)";
             self.findings.push(Finding::warning(FindingClass::Source, place, what).with_hint(hint));
         }
@@ -245,6 +248,26 @@ impl Trove {
         untagged
     }
 
+    /// Says how much evidence is about something that no source holds: it goes with nothing, and so it stays behind.
+    fn say_what_stays_behind(&mut self) {
+        let tagged = self.names.values().flatten().filter_map(|(tag, found)| Some((subject_of(tag)?, found)));
+        let tagged = tagged.flat_map(|(about, found)| found.iter().map(move |digest| (about.clone(), digest)));
+        let referring =
+            self.subjects.iter().flat_map(|(about, found)| found.keys().map(|digest| (about.clone(), digest)));
+        let behind: BTreeSet<&Digest> = tagged
+            .chain(referring)
+            .filter(|(about, digest)| about != *digest && !self.blobs.contains_key(about))
+            .map(|(_, digest)| digest)
+            .collect();
+        if !behind.is_empty() {
+            let what = format!(
+                "{} signatures or the like are about something that is not in it; they stay behind",
+                behind.len()
+            );
+            self.findings.push(Finding::warning(FindingClass::Source, self.place(), what));
+        }
+    }
+
     /// Keeps a tag of evidence that belongs to no repository.
     fn nowhere(&mut self, tag: &Tag, digest: &Digest) {
         if let Ok(nowhere) = Repository::new("localhost", "nowhere") {
@@ -260,7 +283,9 @@ impl Trove {
             Some(found) => found,
             None if subject_of(tag).is_some() => {
                 anywhere = self.names.values().filter_map(|tags| tags.get(tag)).flatten().cloned().collect();
-                return self.only(at, tag, &anywhere).map(|found| self.blobs.get_key_value(found?).map(|(known, _)| known));
+                return self
+                    .only(at, tag, &anywhere)
+                    .map(|found| self.blobs.get_key_value(found?).map(|(known, _)| known));
             }
             None => return Ok(None),
         };
@@ -311,7 +336,8 @@ impl Trove {
         if more > 0 {
             there.push_str(&format!(" and {more} more"));
         }
-        let hint = if self.unnamed.is_empty() { "" } else { "names without a host get one with --name [PATH=]HOST[/PATH]" };
+        let hint =
+            if self.unnamed.is_empty() { "" } else { "names without a host get one with --name [PATH=]HOST[/PATH]" };
         Fault::new(FaultKind::Missing, self.place(), format!("{wanted} is not in it; there is {there}")).with_hint(hint)
     }
 
@@ -485,7 +511,8 @@ mod tests {
     #[test]
     fn a_name_that_is_not_there_is_answered_with_those_that_are() {
         let many: Vec<Sample> = (0..12).map(image).collect();
-        let entries: Vec<_> = many.iter().enumerate().map(|(n, image)| (called(&format!("ghcr.io/a/b:{n}")), image)).collect();
+        let entries: Vec<_> =
+            many.iter().enumerate().map(|(n, image)| (called(&format!("ghcr.io/a/b:{n}")), image)).collect();
         let fault = trove(&layout(&entries)).manifest(&at("a/c"), &tag("1")).unwrap_err();
         assert_eq!(fault.kind, FaultKind::Missing);
         for words in ["ghcr.io/a/c:1 is not in it", "ghcr.io/a/b:0", "and 2 more"] {
@@ -529,6 +556,16 @@ mod tests {
     }
 
     #[test]
+    fn evidence_about_something_that_is_not_there_stays_behind_and_is_said() {
+        let sbom = Sample::referrer(&image(1), "application/spdx+json", b"{}");
+        let signed = format!("ghcr.io/a/b:sha256-{}.sig", Digest::of(b"elsewhere").hex());
+        let trove =
+            trove(&layout(&[(json!({}), &sbom), (called(&signed), &image(2)), (called("ghcr.io/a/b:1"), &image(3))]));
+        assert_eq!(trove.offers().len(), 1);
+        assert!(trove.findings()[0].what.starts_with("2 signatures or the like"), "{:?}", trove.findings());
+    }
+
+    #[test]
     fn what_lies_about_its_content_is_refused() {
         let image = image(1);
         let files = || layout(&[(called("ghcr.io/a/b:1"), &image)]);
@@ -538,7 +575,10 @@ mod tests {
             change(files.get_mut(&manifest).unwrap());
             archive(&tar(&files), "").err().unwrap()
         };
-        for change in [&|bytes: &mut Vec<u8>| bytes.push(b' ') as _, &|bytes: &mut Vec<u8>| _ = bytes.pop(), &Vec::clear] as [&dyn Fn(&mut Vec<u8>); 3] {
+        for change in
+            [&|bytes: &mut Vec<u8>| bytes.push(b' ') as _, &|bytes: &mut Vec<u8>| _ = bytes.pop(), &Vec::clear]
+                as [&dyn Fn(&mut Vec<u8>); 3]
+        {
             assert!(refused(change).what.contains("and it has"));
         }
         let fault = refused(&|bytes| bytes[5] ^= 1);
@@ -598,7 +638,8 @@ mod tests {
             let archives = [(joined, super::super::unpack::Packing::Plain, name.to_owned())];
             let stop = std::sync::atomic::AtomicBool::new(false);
             let unpacking = Unpacking { folder: std::path::Path::new("/nowhere"), stop: &stop };
-            super::super::survey::read_archive(&super::super::form::SourceName::parse(name), &archives, unpacking).unwrap()
+            super::super::survey::read_archive(&super::super::form::SourceName::parse(name), &archives, unpacking)
+                .unwrap()
         };
         let first = layout(&[(called("ghcr.io/a/b:1"), &one)]);
         let second = layout(&[(called("ghcr.io/a/b:1"), &one), (called("ghcr.io/a/c:1"), &two)]);

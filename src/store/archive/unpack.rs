@@ -91,7 +91,8 @@ impl<'a> Spooling<'a> {
         }
         let most = self.taken.get().saturating_mul(limits::ARCHIVE_RATIO).saturating_add(limits::ARCHIVE_SLACK_BYTES);
         if self.written > most {
-            let what = format!("{} bytes of it become more than {} when they are unpacked", self.taken.get(), self.written);
+            let what =
+                format!("{} bytes of it become more than {} when they are unpacked", self.taken.get(), self.written);
             return Err(Fault::new(FaultKind::TooLarge, self.place, what));
         }
         Ok(())
@@ -99,7 +100,9 @@ impl<'a> Spooling<'a> {
 }
 
 /// Frames one after another; a window above the limit and a dictionary are errors.
-fn zstd_decoder<'a>(from: BufReader<impl Read + 'a>) -> io::Result<zstd::stream::read::Decoder<'a, BufReader<impl Read + 'a>>> {
+fn zstd_decoder<'a>(
+    from: BufReader<impl Read + 'a>,
+) -> io::Result<zstd::stream::read::Decoder<'a, BufReader<impl Read + 'a>>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(from)?;
     decoder.window_log_max(limits::ARCHIVE_WINDOW_LOG)?;
     Ok(decoder)
@@ -122,7 +125,8 @@ impl Read for Spooling<'_> {
         };
         let fail = |error| {
             let hint = "name a folder with more room: --spool FOLDER";
-            Fault::local(self.folder.display().to_string(), "the temporary file cannot be written", error).with_hint(hint)
+            Fault::local(self.folder.display().to_string(), "the temporary file cannot be written", error)
+                .with_hint(hint)
         };
         self.to.write_all(&buffer[..read]).map_err(|error| fail(error).into_io())?;
         self.written += read as u64;
@@ -206,7 +210,8 @@ mod tests {
         }
         // Frames and members follow each other, empty ones and such that readers skip among them.
         let (front, back) = tar.split_at(1000);
-        let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &zstd(front), &zstd(b""), &zstd(back)].concat();
+        let skipped =
+            [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3][..], &zstd(front), &zstd(b""), &zstd(back)].concat();
         assert_eq!(unpacked(&skipped).unwrap().0, tar);
         let mut members = gzip(front);
         for _ in 0..2000 {
@@ -270,7 +275,7 @@ mod tests {
         let slack = limits::ARCHIVE_SLACK_BYTES;
         let packed = bomb(slack - (1 << 20));
         assert!(unpacked(&packed).is_ok());
-        let packed = bomb(slack + limits::ARCHIVE_RATIO * packed.len() as u64 * 2);
+        let packed = bomb((slack + limits::ARCHIVE_RATIO * packed.len() as u64 * 2).next_multiple_of(1 << 20));
         let fault = unpacked(&packed).unwrap_err();
         assert!(fault.kind == FaultKind::TooLarge && fault.what.contains("when they are unpacked"), "{fault}");
     }
