@@ -433,6 +433,8 @@ source scripts/real/seals.sh
 source scripts/real/lock.sh
 # shellcheck source=scripts/real/seed.sh
 source scripts/real/seed.sh
+# shellcheck source=scripts/real/from.sh
+source scripts/real/from.sh
 
 # --- all together ------------------------------------------------------------------------------------------------
 
@@ -497,6 +499,7 @@ run_case 'helm pulls a chart that was made' helm_pulls_a_chart_that_was_made cos
 run_case 'oras pulls a file that was made' oras_pulls_a_file_that_was_made cosign oras
 run_case 'a lock is checked against the world' a_lock_is_checked_against_the_world crane oras
 
+from_cases
 seals_cases
 seed_cases
 # shellcheck source=scripts/real/notation.sh

@@ -22,6 +22,7 @@ mod rendering;
 mod reporting;
 mod rooting;
 mod signing;
+mod sourcing;
 mod wanting;
 
 mod audit;

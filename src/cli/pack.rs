@@ -8,6 +8,7 @@ use super::judging::Judging;
 use super::output::Output;
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::sourcing::Sourcing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
 use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
@@ -22,6 +23,8 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     wanting: Wanting,
+    #[command(flatten)]
+    sourcing: Sourcing,
     /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
@@ -40,16 +43,19 @@ pub struct Arguments {
 
 /// Packs.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
-    let wanted = arguments.wanting.meant()?;
+    let beside = Some(&*arguments.output).filter(|out| out.as_os_str() != "-");
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
-    let remote = arguments.connecting.remote(environment)?;
-    let source = Remembering::new(&remote);
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let opening = || arguments.connecting.remote(environment);
+    let supply = arguments.sourcing.supply(opening, (beside, environment), &context, output)?;
+    let wanted = supply.wanted(&arguments.wanting)?;
+    let source = Remembering::new(supply.source());
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
+    supply.check(&lookup.resolved.lock)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
     let packed = if arguments.output.as_os_str() == "-" {

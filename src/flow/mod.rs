@@ -17,6 +17,7 @@ mod deliver;
 mod difference;
 mod drift;
 mod error;
+mod from;
 mod gather;
 mod guard;
 mod import;
@@ -65,6 +66,7 @@ pub use countersign::{Countersigned, Request as CountersignRequest, countersign}
 pub use difference::{Changed, Difference, Held, Holding, OneSided, compare};
 pub use drift::{Drift, DriftKind, Drifted, against as drift_against, look as look_for_drift};
 pub use error::{FlowError, ItemFault, Refusal};
+pub use from::{check_whole, everything, open_trove, survey_sources};
 pub use guard::{Guard, take as take_guard};
 pub use import::{Imported, Medium, Request as ImportRequest, import};
 pub use load::{Choice, LeftOut, LoadItem, LoadPlan, Reason, Shape};

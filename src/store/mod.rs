@@ -4,7 +4,10 @@
 //! signature and no bundle. A blob gets its name only after its bytes matched; `index.json` is replaced
 //! as a whole, after everything that it names is there. One run at a time fills a folder. The same layout leaves as a tar:
 //! to a file that gets its name at its end, or to another program.
+//!
+//! [`archive`] reads what other tools packed.
 
+pub mod archive;
 mod folder_files;
 mod layout;
 mod outgoing_archive;

@@ -16,6 +16,7 @@ mod commands;
 mod countersign;
 mod discover;
 mod flux;
+mod from;
 mod generate;
 mod harbor_double;
 mod harbor_journey;
