@@ -2,6 +2,7 @@
 # The benchmark: airlift beside skopeo, crane and oras on the same work, in the same run, turn by turn.
 # Builds the release binary and hands over to bench.py; `scripts/bench.sh --help` lists the options.
 #
+#   scripts/bench.sh stream  measures instead a bundle of 1 GB that passes through a pipe
 #   scripts/bench.sh judge   prints instead what judging a thousand artifacts under a policy costs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -11,4 +12,8 @@ if [[ ${1:-} == judge ]]; then
   exit
 fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
+if [[ ${1:-} == stream ]]; then
+  shift
+  exec scripts/crash/stream.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"
+fi
 exec python3 scripts/bench.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"

@@ -431,6 +431,8 @@ source scripts/real/serve.sh
 source scripts/real/seals.sh
 # shellcheck source=scripts/real/lock.sh
 source scripts/real/lock.sh
+# shellcheck source=scripts/real/crash.sh
+source scripts/real/crash.sh
 
 # --- all together ------------------------------------------------------------------------------------------------
 
@@ -496,6 +498,7 @@ run_case 'oras pulls a file that was made' oras_pulls_a_file_that_was_made cosig
 run_case 'a lock is checked against the world' a_lock_is_checked_against_the_world crane oras
 
 seals_cases
+crash_cases
 # shellcheck source=scripts/real/notation.sh
 source "$repository/scripts/real/notation.sh"
 # shellcheck source=scripts/real/policy.sh

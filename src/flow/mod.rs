@@ -17,6 +17,7 @@ mod deliver;
 mod difference;
 mod drift;
 mod error;
+mod estimate;
 mod gather;
 mod guard;
 mod import;
@@ -61,6 +62,7 @@ pub use countersign::{Countersigned, Request as CountersignRequest, countersign}
 pub use difference::{Changed, Difference, Held, Holding, OneSided, compare};
 pub use drift::{Drift, DriftKind, Drifted, against as drift_against, look as look_for_drift};
 pub use error::{FlowError, ItemFault, Refusal};
+pub use estimate::{Aims, Estimate, Landing, Room, estimate, shortage};
 pub use guard::{Guard, take as take_guard};
 pub use import::{Imported, Medium, Request as ImportRequest, import};
 pub use making::{Making, make};
