@@ -281,3 +281,36 @@ fn remove(path: &Path) -> Result<(), WriteError> {
 fn open_file(path: &Path, create: bool) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> VolumeFiles {
+        VolumeFiles::new(Names { stem: folder.join("b"), digits: None })
+    }
+
+    #[test]
+    fn a_partial_volume_whose_sync_failed_is_given_up_and_nothing_is_claimed_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        // It takes every byte and cannot be synced.
+        std::os::unix::fs::symlink("/dev/null", files.names.partial(1)).unwrap();
+        files.write(Place { volume: 1, offset: 0 }, b"volume").unwrap();
+        assert!(!files.is_spoiled());
+        let error = files.sync().unwrap_err().to_string();
+        assert!(error.starts_with("cannot sync"), "{error}");
+        assert!(files.is_spoiled());
+        assert!(files.names.partial(1).symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_made_durable_from_time_to_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        std::os::unix::fs::symlink("/dev/null", files.names.partial(1)).unwrap();
+        files.loose.store(SYNC_EVERY - 6, Ordering::Relaxed);
+        assert!(files.write(Place { volume: 1, offset: 0 }, b"byte").is_ok());
+        assert!(files.write(Place { volume: 1, offset: 4 }, b"byte").is_err());
+    }
+}
