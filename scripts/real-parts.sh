@@ -435,6 +435,8 @@ source scripts/real/lock.sh
 source scripts/real/seed.sh
 # shellcheck source=scripts/real/from.sh
 source scripts/real/from.sh
+# shellcheck source=scripts/real/crash.sh
+source scripts/real/crash.sh
 
 # --- all together ------------------------------------------------------------------------------------------------
 
@@ -502,6 +504,7 @@ run_case 'a lock is checked against the world' a_lock_is_checked_against_the_wor
 from_cases
 seals_cases
 seed_cases
+crash_cases
 # shellcheck source=scripts/real/notation.sh
 source "$repository/scripts/real/notation.sh"
 # shellcheck source=scripts/real/policy.sh

@@ -13,6 +13,7 @@ mod judging;
 mod listing;
 mod loading;
 mod marks;
+mod measured;
 mod output;
 mod policy_files;
 mod progress;
@@ -29,6 +30,7 @@ mod audit;
 mod countersign;
 mod demo;
 mod diff;
+mod estimate;
 mod generate;
 mod import;
 mod inspect;
@@ -94,6 +96,7 @@ enum Command {
     Resolve(resolve::Arguments),
     Why(why::Arguments),
     Audit(audit::Arguments),
+    Estimate(estimate::Arguments),
     Pack(pack::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -133,6 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Resolve(arguments) => resolve::run(arguments, &environment, &output),
         Command::Why(arguments) => why::run(arguments, &output),
         Command::Audit(arguments) => audit::run(arguments, &environment, &output),
+        Command::Estimate(arguments) => estimate::run(arguments, &environment, &output),
         Command::Pack(arguments) => pack::run(arguments, &environment, &output),
         Command::Inspect(arguments) => inspect::run(arguments, &environment, &output),
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
@@ -151,6 +155,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };
+    let result = result.and_then(|code| output.closed().map(|()| code));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(output.fail(&error)),

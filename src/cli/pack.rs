@@ -5,13 +5,14 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
-use super::output::Output;
+use super::measured::measured;
+use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::sourcing::Sourcing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
-use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
+use crate::flow::{Aims, Context, PackRequest, Packed, Pins, Remembering, estimate, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
 
@@ -31,6 +32,9 @@ pub struct Arguments {
     /// Largest size of a volume: 64MiB, 4GB, …
     #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
     volume_size: Option<u64>,
+    /// Say how large the bundle will be and whether there is room for it; fetch no payload and write nothing
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -58,6 +62,11 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     supply.check(&lookup.resolved.lock)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
+    if arguments.dry_run {
+        let out = (arguments.output.as_os_str() != "-").then_some(arguments.output.as_path());
+        let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
+        return measured(&estimate, None, Form::Table, output);
+    }
     let packed = if arguments.output.as_os_str() == "-" {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {
