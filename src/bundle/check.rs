@@ -274,7 +274,7 @@ impl Run<'_> {
     /// Checks volumes one by one, each against its own table.
     fn alone(&self, volumes: &[&PathBuf], checked: &Checked) {
         let next = std::sync::atomic::AtomicUsize::new(0);
-        let head = checked.papers.as_ref().map_or(0, |papers| 7 + u64::from(papers.policy.is_some()));
+        let head = checked.papers.as_ref().map_or(0, Papers::entries);
         let work = || {
             while let Some(path) = volumes.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
                 alone::check(path, (&checked.inventory, head), self.ledger, self.moved);

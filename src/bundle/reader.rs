@@ -37,9 +37,9 @@ pub struct Summary {
     pub volumes: u32,
     /// Bytes of all volumes.
     pub bytes: u64,
-    /// Number of blobs.
+    /// Number of blobs; those that a delta leaves out do not count.
     pub blobs: u64,
-    /// Bytes of all blobs.
+    /// Bytes of all of them.
     pub content: u64,
     /// Which physical cut was read.
     pub set_id: [u8; 32],
@@ -167,7 +167,7 @@ impl BundleReader {
         Ok(papers)
     }
 
-    /// Returns all blobs in the order of the inventory; empty before [`Self::papers`].
+    /// Returns all blobs in the order of the inventory, those that are left out too; empty before [`Self::papers`].
     pub fn inventory(&self) -> &[InventoryRecord] {
         &self.walk.inventory
     }
@@ -188,7 +188,7 @@ impl BundleReader {
             }
             _ => return Err(damaged(self.walk.spot(), "a blob is expected here")),
         };
-        let InventoryRecord { digest, size, class } = self.walk.inventory[ordinal as usize].clone();
+        let InventoryRecord { digest, size, class, .. } = self.walk.inventory[ordinal as usize].clone();
         let digester = Digester::new(digest.algorithm());
         self.blob = Some(OpenBlob { ordinal, digester, from: self.walk.spot() });
         let document = if is_document { Some(self.whole(size)?) } else { None };
@@ -228,8 +228,8 @@ impl BundleReader {
         Summary {
             volumes: self.walk.volumes.header.number,
             bytes: self.walk.volumes.bytes(),
-            blobs: inventory.len() as u64,
-            content: super::inventory::total(inventory),
+            blobs: inventory.iter().filter(|record| !record.omitted).count() as u64,
+            content: super::inventory::carried(inventory),
             set_id: self.set_id(),
         }
     }

@@ -1,5 +1,6 @@
 //! `airlift pack`
 
+use super::basing::Basing;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
@@ -22,12 +23,15 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     wanting: Wanting,
-    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output
+    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output.
+    /// A bundle that leaves something out has .delta behind OUT
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Largest size of a volume: 64MiB, 4GB, …
     #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
     volume_size: Option<u64>,
+    #[command(flatten)]
+    basing: Basing,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -43,6 +47,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let wanted = arguments.wanting.meant()?;
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
+    let basis = arguments.basing.basis()?;
     let remote = arguments.connecting.remote(environment)?;
     let source = Remembering::new(&remote);
     let progress = output.progress();
@@ -51,7 +56,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
+    let leaving = basis.leaving(&remote);
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, leaving, options };
     let packed = if arguments.output.as_os_str() == "-" {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {
@@ -72,6 +78,10 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
         human::bytes(packed.payload),
         human::bytes(written.bytes)
     ));
+    if let Some((blobs, bytes)) = packed.omitted {
+        let (blobs, bytes) = (human::count(blobs, "blob"), human::bytes(bytes));
+        say(format!("left out {blobs}, {bytes}, which the far side has by its bases; import asks for each"));
+    }
     if packed.resumed > 0 {
         say(format!("{} of it were there from an earlier run", human::bytes(packed.resumed)));
     }

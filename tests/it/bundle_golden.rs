@@ -39,6 +39,7 @@ impl World {
             lock: b"{\"kind\":\"Lock\"}\n".to_vec(),
             policy: Some(b"{\"kind\":\"Policy\"}\n".to_vec()),
             evidence: b"{\"kind\":\"BundleEvidence\"}\n".to_vec(),
+            base: None,
         };
         Self { papers, items: Vec::new(), blobs: BTreeMap::new() }
     }
