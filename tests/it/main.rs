@@ -14,6 +14,7 @@ mod chart_render;
 mod cluster;
 mod commands;
 mod countersign;
+mod delta;
 mod discover;
 mod flux;
 mod generate;
