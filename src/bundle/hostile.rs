@@ -546,6 +546,8 @@ mod tests {
         let same = |_: &mut Documents| {};
         assert!(Forge::delta().seal() == good_delta());
         assert!(read(&good_delta()).is_ok());
+        let checked = check(Input::Stream(Box::new(Bytes::new(good_delta()))), 2, &|_| {});
+        assert_eq!((checked.findings, checked.summary.map(|summary| summary.blobs)), (Vec::new(), Some(3)));
         assert!(headed(Forge::delta(), &same, &listed_in_delta()).seal() == good_delta());
 
         refused(&headed(Forge::delta(), &same, &listed()).seal(), "a blob that is neither there nor left out");

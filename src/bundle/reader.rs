@@ -58,6 +58,17 @@ pub struct BundleReader {
     summary: Option<Summary>,
 }
 
+/// Sums up a walk that has come to its end.
+pub(super) fn summed_up(walk: &Walk) -> Summary {
+    Summary {
+        volumes: walk.volumes.header.number,
+        bytes: walk.volumes.bytes(),
+        blobs: walk.inventory.iter().filter(|record| !record.omitted).count() as u64,
+        content: super::inventory::carried(&walk.inventory),
+        set_id: walk.volumes.header.set_id,
+    }
+}
+
 /// Blob whose pieces are being read.
 struct OpenBlob {
     ordinal: u32,
@@ -183,7 +194,7 @@ impl BundleReader {
         let (ordinal, is_document) = match self.step()? {
             Step::Blob(ordinal, is_document) => (ordinal, is_document),
             Step::End => {
-                self.summary = Some(self.summed_up());
+                self.summary = Some(summed_up(&self.walk));
                 return Ok(None);
             }
             _ => return Err(damaged(self.walk.spot(), "a blob is expected here")),
@@ -220,17 +231,6 @@ impl BundleReader {
                 return Ok(summary);
             }
             self.next()?;
-        }
-    }
-
-    fn summed_up(&self) -> Summary {
-        let inventory = &self.walk.inventory;
-        Summary {
-            volumes: self.walk.volumes.header.number,
-            bytes: self.walk.volumes.bytes(),
-            blobs: inventory.iter().filter(|record| !record.omitted).count() as u64,
-            content: super::inventory::carried(inventory),
-            set_id: self.set_id(),
         }
     }
 

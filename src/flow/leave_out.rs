@@ -13,7 +13,7 @@ use super::pool;
 use super::shipment::Shipment;
 use crate::document::base::{BaseKind, BasePaper, BaseSite, BundleBase, Elsewhere};
 use crate::document::lock::{Lock, LockedArtifact};
-use crate::document::request::Request;
+use crate::document::request::{Request, RequestedFor};
 use crate::model::evidence::FindingClass;
 use crate::model::port::{Destination, Source};
 use crate::model::{Digest, FaultKind, Finding, ImageDocument};
@@ -42,21 +42,25 @@ pub(super) struct LeftOut {
 /// Returns the part of `lock` that is packed: all of it, or the artifacts that a request is about.
 pub(super) fn narrowed(lock: Lock, leaving: &Leaving<'_>) -> Result<Lock, FlowError> {
     let Leaving::Unrequested(request, _) = leaving else { return Ok(lock) };
-    let mut kept = Vec::new();
-    for wanted in &request.artifacts {
-        let same = |artifact: &&LockedArtifact| {
-            (&artifact.digest, &artifact.destination) == (&wanted.digest, &wanted.destination)
-        };
-        let found = lock.artifacts.iter().find(same).ok_or_else(|| {
-            let name = wanted.source.at(&wanted.digest);
-            FlowError::Usage(format!(
-                "the request is about {name} for {}, which is not wanted here: give the lock of the delta with --lock",
-                wanted.destination
-            ))
-        })?;
-        kept.push(found.clone());
+    let is_asked_for = |artifact: &LockedArtifact| {
+        let same = |one: &&RequestedFor| (&artifact.digest, &artifact.destination) == (&one.digest, &one.destination);
+        request.artifacts.iter().find(same)
+    };
+    let (mut kept, mut found) = (Vec::new(), BTreeSet::new());
+    for artifact in lock.artifacts {
+        if let Some(one) = is_asked_for(&artifact) {
+            found.insert((&one.digest, &one.destination));
+            kept.push(artifact);
+        }
     }
-    Ok(Lock::new(kept))
+    match request.artifacts.iter().find(|one| !found.contains(&(&one.digest, &one.destination))) {
+        None => Ok(Lock::new(kept)),
+        Some(absent) => Err(FlowError::Usage(format!(
+            "the request is about {} for {}, which is not wanted here: give the lock of the delta with --lock",
+            absent.source.at(&absent.digest),
+            absent.destination
+        ))),
+    }
 }
 
 /// Decides what is left out of `shipment`. `judged_by` travels in any case.

@@ -278,7 +278,7 @@ fn what_garbage_collection_took_is_listed_asked_for_and_brought_by_a_supplement(
 #[test]
 fn a_supplement_brings_small_blobs_too_and_a_request_that_lies_is_refused() {
     let (stage, first) = brought();
-    let (_, reference) = release(&stage, 1);
+    let reference = format!("{}/team/app:1", stage.upstream.host());
     stage.pack(&[&reference], "d", &BY_RECEIPT).expect(0);
     let config = first.blobs().iter().map(|b| b.descriptor.clone()).find(|d| !d.media_type.is_compressed()).unwrap();
     collect(&stage.path("enclave"), &config.digest);
@@ -300,7 +300,7 @@ fn a_supplement_brings_small_blobs_too_and_a_request_that_lies_is_refused() {
 #[test]
 fn an_artifact_is_not_taken_to_be_whole_because_its_manifest_is_there() {
     let (stage, first) = brought();
-    let (_, reference) = release(&stage, 1);
+    let reference = format!("{}/team/app:1", stage.upstream.host());
     stage.pack(&[&reference], "d", &BY_RECEIPT).expect(0);
     stage.import("d.delta.airlift", &[]).expect(0).says(&["already there"]);
     let gone = layer(&first, 2);
