@@ -464,10 +464,8 @@ mod tests {
         documents[3].1 = vec![0; trailer::SLOT];
         documents.last_mut().unwrap().1 = inventory::bytes(inventory);
         let named = |n: &usize| *n != 2 && *n != 3;
-        let stated: Vec<(&str, &[u8])> = (0..documents.len())
-            .filter(named)
-            .map(|n| (documents[n].0, documents[n].1.as_slice()))
-            .collect();
+        let stated: Vec<(&str, &[u8])> =
+            (0..documents.len()).filter(named).map(|n| (documents[n].0, documents[n].1.as_slice())).collect();
         documents[2].1 = Statement::new(&stated, inventory).to_bytes();
         change(&mut documents);
         forge.header.bundle_id = trailer::sha256_of(&documents[2].1);
@@ -581,7 +579,8 @@ mod tests {
         let edit = |documents: &mut Documents| documents[8].1.clone_from(&flags);
         refused(&headed(Forge::delta(), &edit, &listed_in_delta()).seal(), "an unknown flag");
         let spelled = |documents: &mut Documents| {
-            documents[2].1 = String::from_utf8_lossy(&documents[2].1).replace("\"blobs\":1,", "\"blobs\":2,").into_bytes();
+            documents[2].1 =
+                String::from_utf8_lossy(&documents[2].1).replace("\"blobs\":1,", "\"blobs\":2,").into_bytes();
         };
         refused(&headed(Forge::delta(), &spelled, &listed_in_delta()).seal(), "a count of what is left out that lies");
     }

@@ -27,7 +27,10 @@ impl Lacking {
             None => "name a --request-file to have it written down what to ask for".to_owned(),
             Some((Ok(()), path)) => advice(&request, &path),
             Some((Err(error), path)) => {
-                format!("the request could not be written ({error}): name another place than {} with --request-file", path.display())
+                format!(
+                    "the request could not be written ({error}): name another place than {} with --request-file",
+                    path.display()
+                )
             }
         };
         CliError::from(FlowError::NotThere(request)).with_hint(hint)

@@ -77,7 +77,10 @@ pub fn bill_of_lading(inspected: &Inspected) -> String {
 /// Says what a delta leaves out, and by whose word.
 fn said(delta: &DeltaFacts) -> String {
     let sites: Vec<&str> = delta.sites.iter().map(|site| site.name.as_str()).collect();
-    let what = format!("{} blobs, {} bytes are left out and must be at the destination", delta.omitted_blobs, delta.omitted_bytes);
+    let what = format!(
+        "{} blobs, {} bytes are left out and must be at the destination",
+        delta.omitted_blobs, delta.omitted_bytes
+    );
     match &delta.supplements {
         Some(bundle) => format!("completes bundle {bundle} at {}; {what}", sites.join(", ")),
         None => format!("packed for {}; {what}", sites.join(", ")),

@@ -197,8 +197,13 @@ impl<'a> Delivery<'a> {
                 Err(fault) => last = Some(fault),
             }
         }
-        let nothing =
-            || Fault::new(FaultKind::Unavailable, place.to_string(), "the bytes cannot be read a second time here: run the same command again");
+        let nothing = || {
+            Fault::new(
+                FaultKind::Unavailable,
+                place.to_string(),
+                "the bytes cannot be read a second time here: run the same command again",
+            )
+        };
         Err(fail(last.unwrap_or_else(nothing)))
     }
 

@@ -73,7 +73,7 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
         Some(judge) => judge_again(&opened.shipment, judge)?,
         None => opened.shipment.evidence.clone(),
     };
-    let mut plan = plan_asking(&opened.shipment, request.prefix, to, context, &opened.omitted)?;
+    let mut plan = plan_asking(&opened.shipment, request.prefix, to, context, &opened.doubted())?;
     settle(&mut plan, &opened, request.prefix, to, context)?;
     let mut preflight = preflight::check(&opened.shipment, &plan, to, place, request.mode)?;
     preflight.findings.extend(notices(&opened.shipment.lock, &evidence));
@@ -110,7 +110,12 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
 
 fn shipment_bytes(reader: &BundleReader, shipment: &Shipment) -> u64 {
     let payload = |digest| shipment.document(digest).is_none() && shipment.small(digest).is_none();
-    reader.inventory().iter().filter(|record| !record.omitted && payload(&record.digest)).map(|record| record.size).sum()
+    reader
+        .inventory()
+        .iter()
+        .filter(|record| !record.omitted && payload(&record.digest))
+        .map(|record| record.size)
+        .sum()
 }
 
 fn reopen(files: Option<&[PathBuf]>, want: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, FlowError> {

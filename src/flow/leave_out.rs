@@ -152,12 +152,7 @@ fn known(sites: &[KnownSite<'_>], needed: &Needed) -> LeftOut {
     LeftOut { paper, blobs, findings: Vec::new() }
 }
 
-fn unrequested(
-    request: &Request,
-    digest: &Digest,
-    shipment: &Shipment,
-    needed: Needed,
-) -> Result<LeftOut, FlowError> {
+fn unrequested(request: &Request, digest: &Digest, shipment: &Shipment, needed: Needed) -> Result<LeftOut, FlowError> {
     let wanted = request.blobs();
     let sizes: BTreeMap<Digest, u64> = (0..shipment.lock.artifacts.len())
         .flat_map(|at| shipment.blobs_of_artifact(at))
@@ -274,8 +269,7 @@ mod tests {
 
     fn base(site: Site) -> Base {
         let kind = BaseKind::Receipt;
-        let paper =
-            BasePaper { kind, digest: None, bundle: None, destination: None, finished: None, keys: Vec::new() };
+        let paper = BasePaper { kind, digest: None, bundle: None, destination: None, finished: None, keys: Vec::new() };
         Base { site, paper, holds: Holds::Blobs(Places::new()) }
     }
 
@@ -294,8 +288,7 @@ mod tests {
         for (base, places) in &bases {
             join(&mut sites, base, places.clone());
         }
-        let needed: Needed =
-            needed.iter().map(|name| (digest(name), BTreeSet::from(["a".to_owned()]))).collect();
+        let needed: Needed = needed.iter().map(|name| (digest(name), BTreeSet::from(["a".to_owned()]))).collect();
         known(&sites, &needed)
     }
 
@@ -320,10 +313,8 @@ mod tests {
         let at_south = places(&[("x", "older"), ("y", "old")]);
         let found = left(&[(north, at_north), (south, at_south)], &["x", "y", "w"]).paper.elsewhere;
         let named: Vec<(Digest, Vec<String>)> = found.into_iter().map(|e| (e.digest, e.repositories)).collect();
-        let expected = vec![
-            (digest("x"), vec!["old".to_owned(), "older".to_owned()]),
-            (digest("y"), vec!["old".to_owned()]),
-        ];
+        let expected =
+            vec![(digest("x"), vec!["old".to_owned(), "older".to_owned()]), (digest("y"), vec!["old".to_owned()])];
         assert_eq!(named, expected);
     }
 }

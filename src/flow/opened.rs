@@ -2,7 +2,7 @@
 
 use super::error::FlowError;
 use super::shipment::Shipment;
-use crate::bundle::{BundleReader, Countersignature, Entry, Input, Papers};
+use crate::bundle::{BundleReader, Class, Countersignature, Entry, Input, Papers};
 use crate::document::PaperError;
 use crate::document::base::{BaseSite, BundleBase};
 use crate::document::countersignature::Mark;
@@ -53,6 +53,13 @@ pub struct DeltaFacts {
 }
 
 impl Opened {
+    /// Returns the blobs that a destination is asked for one by one, whatever manifests it has: all of a delta, which must not
+    /// rest on anything that is not there, and those of a supplement, which is there to repair.
+    pub fn doubted(&self) -> BTreeSet<Digest> {
+        let all = self.reader.inventory().iter().filter(|record| record.class != Class::Manifest);
+        all.filter(|_| self.base.is_some()).map(|record| record.digest.clone()).collect()
+    }
+
     /// Returns what this bundle leaves out; `None` where it is no delta.
     pub fn delta(&self) -> Option<DeltaFacts> {
         let base = self.base.as_ref()?;

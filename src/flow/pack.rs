@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
-use super::leave_out::{LeftOut, Leaving, leave_out, narrowed};
+use super::leave_out::{Leaving, LeftOut, leave_out, narrowed};
 use super::making::Making;
 use super::shipment::Shipment;
 use super::{gather, pool};

@@ -172,7 +172,13 @@ pub fn plan_asking(
         findings.extend(notes);
         let repository = repositories[at].clone();
         let documents = if present { Vec::new() } else { documents(shipment, at) };
-        artifacts.push(ArtifactPlan { destination: name(shipment, at, &repository), repository, present, waits: false, documents });
+        artifacts.push(ArtifactPlan {
+            destination: name(shipment, at, &repository),
+            repository,
+            present,
+            waits: false,
+            documents,
+        });
     }
     let blobs = blobs(shipment, &artifacts, to, context)?;
     context.tell(Event::Finished { stage: Stage::Compare });

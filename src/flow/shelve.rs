@@ -51,7 +51,8 @@ pub fn shelve_bundle(volumes: &[PathBuf], authors: &Authors, judge: Option<&Judg
     let all = opened.shipment.lock.artifacts.len();
     let whole: Vec<usize> = (0..all).filter(|at| is_whole(&opened, *at)).collect();
     if whole.is_empty() && all > 0 {
-        let why = "the bundle is a delta and holds no artifact whole; import it where its base is, and serve from there";
+        let why =
+            "the bundle is a delta and holds no artifact whole; import it where its base is, and serve from there";
         return Err(FlowError::Usage(why.to_owned()));
     }
     for at in &whole {

@@ -65,7 +65,8 @@ fn look_elsewhere(
                 Ok(true) => return Ok(Some(place)),
                 Ok(false) => {}
                 // From where it may not be read it cannot be mounted either.
-                Err(fault) if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Refused | FaultKind::Missing) => {}
+                Err(fault)
+                    if matches!(fault.kind, FaultKind::Unauthorized | FaultKind::Refused | FaultKind::Missing) => {}
                 Err(fault) => {
                     let item = format!("{} in {place}", want.digest);
                     return Err(FlowError::Destination(ItemFault { item, fault }));

@@ -550,7 +550,10 @@ fn volumes_of_deltas_with_other_bases_do_not_mix() {
     assert!(BundleReader::open(Input::Files(mixed)).is_err());
     let piled = [std::fs::read(folder.path().join("a.delta.001.airlift")).unwrap(), stream_of(&two.volumes[1..])];
     let piled = check(Input::Stream(Box::new(Cursor::new(piled.concat()))), 1, &|_| {}).findings;
-    assert!(piled.iter().any(|finding| finding.what.contains("belongs") || finding.what.contains("bundle")), "{piled:?}");
+    assert!(
+        piled.iter().any(|finding| finding.what.contains("belongs") || finding.what.contains("bundle")),
+        "{piled:?}"
+    );
 }
 
 #[test]

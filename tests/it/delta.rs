@@ -101,9 +101,8 @@ fn sends_nothing(stage: &Stage, run: impl FnOnce() -> Ran) -> Ran {
 #[test]
 fn a_delta_after_a_change_of_one_layer_carries_that_layer_and_hardly_more() {
     let stage = Stage::new();
-    let image = |own: u64| {
-        SampleImage::new(own).shared_layer(70, 3 << 20).shared_layer(71, 1 << 20).layer(5 << 20).build()
-    };
+    let image =
+        |own: u64| SampleImage::new(own).shared_layer(70, 3 << 20).shared_layer(71, 1 << 20).layer(5 << 20).build();
     let mut references = Vec::new();
     for number in 0..8 {
         let path = format!("team/same{number}");
@@ -327,7 +326,10 @@ fn a_chain_that_skips_or_swaps_a_delta_is_refused_until_the_one_between_arrives(
     stage.sign("team/app", third.digest());
     let base_two = ["--base", "two.delta.airlift", "--base-key", "author.pub"];
     stage.pack(&[&three], "three", &base_two).expect(0);
-    assert!(omitted(&stage, "three.delta.airlift").contains(&layer(&second, 2).digest), "what a delta carried is known");
+    assert!(
+        omitted(&stage, "three.delta.airlift").contains(&layer(&second, 2).digest),
+        "what a delta carried is known"
+    );
 
     let between = layer(&second, 2).digest.to_string();
     let run = || stage.import("three.delta.airlift", &[]);
@@ -345,7 +347,10 @@ fn a_chain_that_skips_or_swaps_a_delta_is_refused_until_the_one_between_arrives(
     stage.sign("team/app", four.digest());
     stage.pack(&[&reference], "four", &["--base", "r2.json", "--base-key", "author.pub"]).expect(0);
     let stated = base(&stage, "four.delta.airlift");
-    assert_eq!(stated.papers().next().unwrap().bundle, base(&stage, "three.delta.airlift").papers().next().unwrap().bundle);
+    assert_eq!(
+        stated.papers().next().unwrap().bundle,
+        base(&stage, "three.delta.airlift").papers().next().unwrap().bundle
+    );
     stage.import("four.delta.airlift", &[]).expect(0);
     stage.assert_arrived("team/app", &tag("4"), four.digest());
 }
@@ -489,7 +494,11 @@ fn a_registry_with_holes_is_not_shown() {
     stage.pack(&[&two, &other], "e", &BY_RECEIPT).expect(0);
     let shelved = shelve_bundle(&[stage.path("e.delta.airlift")], &Authors::anyone(), None).unwrap();
     assert_eq!(shelved.artifacts, 1);
-    assert!(shelved.findings.iter().any(|f| f.what.contains("1 of its 2 artifacts are not whole")), "{:?}", shelved.findings);
+    assert!(
+        shelved.findings.iter().any(|f| f.what.contains("1 of its 2 artifacts are not whole")),
+        "{:?}",
+        shelved.findings
+    );
 }
 
 #[test]
@@ -516,7 +525,8 @@ fn the_same_delta_goes_on_where_it_was_and_passes_through_a_pipe() {
     let bytes = std::fs::read(stage.path("d.delta.airlift")).unwrap();
     stage.pack(&[&two], "d.delta.airlift", &BY_RECEIPT).expect(0);
     assert_eq!(std::fs::read(stage.path("d.delta.airlift")).unwrap(), bytes, "the set stands there already");
-    let mut import = stage.command(&["import", "-", "--to", &stage.enclave.host(), "--bundle-key", "author.pub", "--plain-http"]);
+    let mut import =
+        stage.command(&["import", "-", "--to", &stage.enclave.host(), "--bundle-key", "author.pub", "--plain-http"]);
     import.stdin(std::fs::File::open(stage.path("d.delta.airlift")).unwrap());
     stage.run(import).expect(0);
     stage.assert_arrived("team/app", &tag("2"), second.digest());

@@ -11,8 +11,8 @@ use super::{authoring, human, judging, signing};
 use crate::bundle::{Options, find_volumes};
 use crate::document::receipt::Outcome;
 use crate::flow::{
-    Context, FlowError, ImportRequest, Imported, Leaving, Medium, Mode, PackRequest, Pins, Prefix, Remembering, VerifyRequest,
-    Wanted, import, look_up, pack, publish, verify,
+    Context, FlowError, ImportRequest, Imported, Leaving, Medium, Mode, PackRequest, Pins, Prefix, Remembering,
+    VerifyRequest, Wanted, import, look_up, pack, publish, verify,
 };
 use crate::model::Fault;
 use crate::registry::{PlainHttp, Remote, Settings};
