@@ -510,6 +510,9 @@ source "$repository/scripts/real/notation.sh"
 # shellcheck source=scripts/real/policy.sh
 source "$repository/scripts/real/policy.sh"
 
+# shellcheck source=scripts/real/delta.sh
+source "$repository/scripts/real/delta.sh"
+
 # shellcheck source=scripts/real/charts.sh
 source scripts/real/charts.sh
 

@@ -3,6 +3,7 @@
 //! The only room that speaks to people. Below it nothing prints, and nothing reads the environment or the clock.
 
 mod authoring;
+mod basing;
 mod clock;
 mod cluster;
 mod connect;
@@ -10,6 +11,8 @@ mod environment;
 mod error;
 mod human;
 mod judging;
+mod lacking;
+mod left_out;
 mod listing;
 mod loading;
 mod marks;

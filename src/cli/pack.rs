@@ -1,5 +1,6 @@
 //! `airlift pack`
 
+use super::basing::Basing;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
@@ -26,7 +27,8 @@ pub struct Arguments {
     wanting: Wanting,
     #[command(flatten)]
     sourcing: Sourcing,
-    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output
+    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output.
+    /// A bundle that leaves something out has .delta behind OUT
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Largest size of a volume: 64MiB, 4GB, …
@@ -35,6 +37,8 @@ pub struct Arguments {
     /// Say how large the bundle will be and whether there is room for it; fetch no payload and write nothing
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    basing: Basing,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -50,6 +54,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let beside = Some(&*arguments.output).filter(|out| out.as_os_str() != "-");
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
+    let basis = arguments.basing.basis()?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let opening = || arguments.connecting.remote(environment);
@@ -61,7 +66,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     output.findings(&lookup.findings);
     supply.check(&lookup.resolved.lock)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
+    let asked = arguments.connecting.remote(environment)?;
+    let leaving = basis.leaving(&asked);
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, leaving, options };
     if arguments.dry_run {
         let out = (arguments.output.as_os_str() != "-").then_some(arguments.output.as_path());
         let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
@@ -87,6 +94,10 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
         human::bytes(packed.payload),
         human::bytes(written.bytes)
     ));
+    if let Some((blobs, bytes)) = packed.omitted {
+        let (blobs, bytes) = (human::count(blobs, "blob"), human::bytes(bytes));
+        say(format!("left out {blobs}, {bytes}, which the far side has by its bases; import asks for each"));
+    }
     if packed.resumed > 0 {
         say(format!("{} of it were there from an earlier run", human::bytes(packed.resumed)));
     }

@@ -165,7 +165,7 @@ fn show(receipt: &Receipt, output: &Output) {
         moved.blobs_mounted,
         human::count(moved.documents_sent, "document"),
     ));
-    let arrived = receipt.artifacts.iter().filter(|a| !matches!(a.outcome, Outcome::Failed { .. })).count() as u64;
+    let arrived = receipt.artifacts.iter().filter(|a| a.outcome.is_there()).count() as u64;
     let whole = if receipt.complete { "complete" } else { "NOT complete" };
     let total = human::count(receipt.artifacts.len() as u64, "artifact");
     output.result(format!("{whole}: {arrived} of {total} at {} ({})", receipt.destination, receipt.product));
@@ -176,6 +176,7 @@ fn row(arrival: &Arrival) -> Vec<String> {
     let word = match &arrival.outcome {
         Outcome::Imported => "imported",
         Outcome::AlreadyThere => "already there",
+        Outcome::Waiting => "waits",
         Outcome::Failed { .. } => "FAILED",
     };
     let with = match arrival.attached.len() {

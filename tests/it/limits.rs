@@ -316,7 +316,7 @@ fn nesting_of_json_ends() {
 fn a_document_of_the_head_is_packed_up_to_the_limit() {
     let plan = |length: u64| {
         let evidence = vec![b' '; bytes(length)];
-        let papers = Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence };
+        let papers = Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence, base: None };
         BundlePlan::new(papers, Vec::new(), Cut { level: 1, ..Cut::default() })
     };
     assert!(plan(limits::HEAD_DOCUMENT_BYTES).is_ok());

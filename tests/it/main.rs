@@ -15,6 +15,7 @@ mod cluster;
 mod commands;
 mod countersign;
 mod crash;
+mod delta;
 mod discover;
 mod estimate;
 mod flux;
