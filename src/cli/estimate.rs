@@ -73,10 +73,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let asked = arguments.connecting.remote(environment)?;
     let leaving = basis.leaving(&asked);
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], leaving, options };
-    let aims = Aims {
-        out: arguments.out.as_deref(),
-        to: to.as_ref().map(|place| (place.prefix(), place.destination())),
-    };
+    let aims =
+        Aims { out: arguments.out.as_deref(), to: to.as_ref().map(|place| (place.prefix(), place.destination())) };
     let estimate = estimate(request, &source, &aims, &context)?;
     measured(&estimate, arguments.rate, arguments.output, output)
 }
