@@ -63,7 +63,7 @@ impl Sourcing {
                 human::bytes(source.to_unpack())
             ));
         }
-        let trove = open_trove(&sources, &naming, &spool, context)?;
+        let trove = open_trove(sources, &naming, &spool, context)?;
         for found in trove.sources() {
             let artifacts = human::count(found.artifacts as u64, "artifact");
             output.note(format!("{} is {}, with {artifacts}", found.label, found.form));

@@ -18,7 +18,7 @@ pub fn survey_sources(names: &[SourceName]) -> Result<Vec<Surveyed>, FlowError> 
 
 /// Reads the sources. What is compressed is unpacked into a temporary file in `spool`.
 pub fn open_trove(
-    sources: &[Surveyed],
+    sources: Vec<Surveyed>,
     naming: &Naming,
     spool: &Path,
     context: &Context<'_>,

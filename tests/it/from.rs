@@ -1,8 +1,9 @@
 //! `--from`: what other tools packed is taken from their files as it would be from a registry, judged as strictly, and
 //! nothing of it that lies is ever packed.
 
-use crate::stage::{Stage, base64_of, multi, small};
+use crate::stage::{Stage, multi, small};
 use airlift::document::lock::Lock;
+use airlift::model::port::{BlobSource, ImageSource};
 use airlift::model::{Descriptor, Digest, MediaType, Reference};
 use airlift::store::archive::fuzzing;
 use airlift::testkit::archives::{
@@ -293,11 +294,9 @@ fn images_of_docker_save_keep_their_id_and_say_what_they_lost() {
     assert_eq!(names, ["docker.io/library/app:1", "ghcr.io/team/app:2"]);
     stage.import("b.airlift", &[]).expect(0);
     let config = Digest::of(&saved().configuration()).to_string();
-    let document = stage.airlift(&["inspect", "b.airlift", "-o", "json"]).stdout;
     let tag = Reference::Tag("2".parse().unwrap());
-    use airlift::model::port::ImageSource;
     let arrived = stage.remote.manifest(&stage.there("team/app"), &tag).unwrap();
-    assert!(String::from_utf8_lossy(&arrived.bytes).contains(&config), "{document}");
+    assert!(String::from_utf8_lossy(&arrived.bytes).contains(&config));
     // A layer that is not what the configuration says is found where it is packed.
     let mut files = docker_save(&[saved()]);
     let layer = files.keys().find(|name| name.ends_with("layer.tar")).unwrap().clone();
@@ -329,7 +328,7 @@ fn hostile_files_are_refused_and_leave_nothing() {
     let outside = json!({ "mediaType": MediaType::OCI_MANIFEST, "digest": "sha256:../../../etc/passwd", "size": 1 });
     let absent = json!({ "mediaType": MediaType::OCI_MANIFEST, "digest": Digest::of(b"absent"), "size": 6 });
     let large = json!({ "mediaType": MediaType::OCI_MANIFEST, "digest": image.digest(), "size": 1 });
-    let mut bomb = Vec::from(header(b'0', b"blobs/x", 1 << 40));
+    let mut bomb = Vec::from(header(b'0', b"blobs/x", 1 << 32));
     bomb.resize(80 << 20, 0);
     let bomb = zstd::stream::encode_all(&bomb[..], 1).unwrap();
     let cases: Vec<(&str, Vec<u8>, &str, i32)> = vec![
@@ -369,46 +368,48 @@ fn hostile_files_are_refused_and_leave_nothing() {
             after.iter().filter(|file| !before.contains(file) && !file.starts_with(stage.path("out"))).collect();
         assert!(new.is_empty() && !stage.path("out/b.airlift").exists(), "{name}: {new:?}");
     }
-    assert!(base64_of(b"x").len() == 4);
 }
 
 #[test]
 fn files_of_a_folder_that_are_no_files_are_refused_without_waiting() {
     let stage = Stage::new();
+    // Beside the stage: its checks after each run read what lies in it, and would wait for a pipe.
+    let elsewhere = tempfile::tempdir().unwrap();
     let files = layout(&[(called("ghcr.io/team/one:1.0"), &small(1))]);
-    let outside = stage.path("outside");
+    let outside = elsewhere.path().join("outside");
     for (at, name) in files.keys().enumerate() {
-        let folder = format!("layout-{at}");
-        write(&files, &stage.path(&folder)).unwrap();
-        let path = stage.path(&folder).join(name);
+        let folder = elsewhere.path().join(format!("layout-{at}"));
+        write(&files, &folder).unwrap();
+        let path = folder.join(name);
+        let from = format!("oci:{}", folder.display());
         std::fs::rename(&path, &outside).unwrap();
         std::os::unix::fs::symlink(&outside, &path).unwrap();
-        pack(&stage, &format!("oci:{folder}"), &["--allow-unsigned", "**"])
-            .expect(40)
-            .says(&["links are not followed"]);
+        pack(&stage, &from, &["--allow-unsigned", "**"]).expect(40).says(&["links are not followed"]);
         std::fs::remove_file(&path).unwrap();
         assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
-        pack(&stage, &format!("oci:{folder}"), &["--allow-unsigned", "**"]).expect(40).says(&["is a pipe"]);
-        std::fs::remove_file(&path).unwrap();
+        pack(&stage, &from, &["--allow-unsigned", "**"]).expect(40).says(&["is a pipe"]);
+        pack(&stage, &path.display().to_string(), &[]).expect(20).says(&["no regular file"]);
     }
-    write(&files, &stage.path("whole")).unwrap();
-    std::fs::rename(stage.path("whole/blobs"), stage.path("blobs")).unwrap();
-    std::os::unix::fs::symlink(stage.path("blobs"), stage.path("whole/blobs")).unwrap();
-    pack(&stage, "whole", &["--allow-unsigned", "**"]).expect(40).says(&["links are not followed"]);
+    let whole = elsewhere.path().join("whole");
+    write(&files, &whole).unwrap();
+    std::fs::rename(whole.join("blobs"), elsewhere.path().join("blobs")).unwrap();
+    std::os::unix::fs::symlink(elsewhere.path().join("blobs"), whole.join("blobs")).unwrap();
+    pack(&stage, &whole.display().to_string(), &["--allow-unsigned", "**"])
+        .expect(40)
+        .says(&["links are not followed"]);
     pack(&stage, "nothing", &[]).expect(20).says(&["nothing", "it is not there"]);
 }
 
-/// Every bit of a small archive: either it is refused, or it has the very same content.
+/// A bit of each byte of a small archive: either it is refused, or it has the very same content.
 #[test]
 fn no_flipped_bit_of_an_archive_changes_what_is_given_out() {
-    use airlift::model::port::{BlobSource, ImageSource};
     let image = SampleImage::new(1).layer(40).build();
     let bytes = tar(&layout(&[(called("ghcr.io/a/b:1"), &image)]));
     let at = airlift::model::Repository::new("ghcr.io", "a/b").unwrap();
     let mut refused = 0;
-    for bit in 0..bytes.len() * 8 {
+    for byte in 0..bytes.len() {
         let mut flipped = bytes.clone();
-        flipped[bit / 8] ^= 1 << (bit % 8);
+        flipped[byte] ^= 1 << (byte % 8);
         let Ok(trove) = fuzzing::archive(&flipped, "h.example/x") else {
             refused += 1;
             continue;
@@ -426,7 +427,7 @@ fn no_flipped_bit_of_an_archive_changes_what_is_given_out() {
             );
         }
     }
-    assert!(refused > bytes.len(), "{refused}");
+    assert!(refused > bytes.len() / 2, "{refused} of {}", bytes.len());
 }
 
 #[test]

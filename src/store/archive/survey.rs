@@ -327,7 +327,7 @@ mod tests {
             let stop = AtomicBool::new(false);
             let surveyed = survey(&SourceName::parse(source))?;
             let naming = Naming::parse(&["h.example/p"]).unwrap();
-            Trove::read(&[surveyed], &naming, Unpacking { folder: self.0.path(), stop: &stop })
+            Trove::read(vec![surveyed], &naming, Unpacking { folder: self.0.path(), stop: &stop })
         }
 
         fn form(&self, source: &str) -> Form {
@@ -421,7 +421,10 @@ mod tests {
         let other = crate::store::LayoutFolder::open(&folder).unwrap();
         assert_eq!(bench.read(&folder.display().to_string()).unwrap_err().kind, FaultKind::Busy);
         drop(other);
-        assert!(bench.read(&folder.display().to_string()).is_ok());
+        let trove = bench.read(&folder.display().to_string()).unwrap();
+        assert!(crate::store::LayoutFolder::open(&folder).is_err(), "and nobody fills it while it is read");
+        drop(trove);
+        assert!(crate::store::LayoutFolder::open(&folder).is_ok());
     }
 
     /// Cuts `bytes` into pieces of `size`.

@@ -34,6 +34,8 @@ pub struct Trove {
     /// Names of what is offered and has no whole name.
     unnamed: BTreeSet<String>,
     findings: Vec<Finding>,
+    /// What was read, for as long as it may be read again: runs that fill a folder are kept out of it.
+    _kept: Vec<Surveyed>,
 }
 
 /// A source that was read.
@@ -58,9 +60,9 @@ pub struct Offer {
 
 impl Trove {
     /// Reads the sources, one after another.
-    pub fn read(sources: &[Surveyed], naming: &Naming, unpacking: Unpacking<'_>) -> Result<Self, Fault> {
+    pub fn read(sources: Vec<Surveyed>, naming: &Naming, unpacking: Unpacking<'_>) -> Result<Self, Fault> {
         let contents = sources.iter().map(|source| source.read(unpacking)).collect::<Result<_, _>>()?;
-        Self::of(contents, naming)
+        Ok(Self { _kept: sources, ..Self::of(contents, naming)? })
     }
 
     /// Puts together what was read.
@@ -86,6 +88,7 @@ impl Trove {
             offers: Vec::new(),
             unnamed: BTreeSet::new(),
             findings: Vec::new(),
+            _kept: Vec::new(),
         }
     }
 
