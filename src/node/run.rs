@@ -211,12 +211,12 @@ mod tests {
 
     #[test]
     fn input_reaches_the_program_and_its_talk_blocks_nothing() {
-        let mut write = |input: &mut dyn Write| (0..64).try_for_each(|_| input.write_all(&[7; 64 << 10]));
+        let write = |input: &mut dyn Write| (0..64).try_for_each(|_| input.write_all(&[7; 64 << 10]));
         let script = "head -c 1000000 /dev/zero; [ $(wc -c) = 4194304 ]";
-        let Fed { written, ended } = call(script, LONG).feed(&mut write).unwrap();
+        let Fed { written, ended } = call(script, LONG).feed(write).unwrap();
         written.unwrap();
         ended.unwrap();
-        let Fed { written, ended } = call("echo broken >&2; exit 3", LONG).feed(&mut write).unwrap();
+        let Fed { written, ended } = call("echo broken >&2; exit 3", LONG).feed(write).unwrap();
         assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
         assert!(ended.unwrap_err().to_string().ends_with("exit number 3: broken"));
     }

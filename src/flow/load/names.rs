@@ -104,7 +104,7 @@ mod tests {
         let pinned = format!("nginx:1@{digest}");
         assert_eq!(named(&pinned, &plain, Shape::Whole), ["docker.io/library/nginx:1", &by_digest]);
         assert_eq!(named(&pinned, &plain, Shape::Docker), ["docker.io/library/nginx:1"]);
-        assert_eq!(named(&format!("nginx@{digest}"), &plain, Shape::Whole), [by_digest.clone()]);
+        assert_eq!(named(&format!("nginx@{digest}"), &plain, Shape::Whole), std::slice::from_ref(&by_digest));
         let there = format!("harbor.example/m/library/nginx@{digest}");
         let all = ["docker.io/library/nginx:1", "harbor.example/m/library/nginx:1", &by_digest, &there];
         assert_eq!(named("nginx:1", &mapped(), Shape::Node), all);
