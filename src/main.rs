@@ -38,7 +38,8 @@ fn main() -> ExitCode {
 /// Ends a run that could not end in order.
 fn stop_late() {
     std::thread::sleep(GRACE);
-    let words = "error: stopped on request, while something was still waited for; the same command goes on where it was";
+    let words =
+        "error: stopped on request, while something was still waited for; the same command goes on where it was";
     drop(writeln!(std::io::stderr(), "{words}"));
     std::process::exit(STOPPED);
 }

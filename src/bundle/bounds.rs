@@ -54,7 +54,7 @@ impl BundlePlan {
     /// Returns what the bundle will measure.
     pub fn bounds(&self) -> Result<Bounds, LayoutError> {
         let (least, fewest) = self.measured(shortest)?;
-        let (most, greatest) = match self.measured(|content| compress::bound(content)) {
+        let (most, greatest) = match self.measured(compress::bound) {
             // It may still fit, so this is no error yet: the largest set that the format allows is the bound.
             Err(LayoutError::TooManyVolumes) => {
                 let all = u64::from(limits::VOLUMES);
@@ -114,8 +114,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn plan(blobs: &[(&str, u64)], volume_size: Option<u64>) -> BundlePlan {
-        let papers =
-            Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence: b"{}".to_vec() };
+        let papers = Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence: b"{}".to_vec() };
         let item = |(n, (media_type, size)): (usize, &(&str, u64))| {
             let mut descriptor = Descriptor::of(*media_type, format!("blob {n}").as_bytes());
             descriptor.size = *size;

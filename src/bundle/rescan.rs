@@ -82,7 +82,8 @@ pub(super) fn blobs(
         let whole = |index: &usize| {
             let entry = &plan.entries[*index];
             let count = entry.size.div_ceil(u64::from(plan.options.chunk_size));
-            let stands = |chunk| plan.arranged.chunk(*index, chunk, stride).is_some_and(|at| standing.contains(&at.volume));
+            let stands =
+                |chunk| plan.arranged.chunk(*index, chunk, stride).is_some_and(|at| standing.contains(&at.volume));
             matches!(entry.stored, Stored::Raw)
                 && count == blob.frames.len() as u64
                 && (0..blob.frames.len() as u32).all(stands)

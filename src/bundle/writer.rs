@@ -145,7 +145,8 @@ impl BundleWriter {
     fn missing(&self) -> u64 {
         let known: u64 = self.lengths().map(|(_, _, length)| length).sum();
         let least = self.plan.bounds().map_or(known, |bounds| bounds.bytes.least);
-        let kept: u64 = (1..=self.plan.most_volumes()).map(|number| self.files.kept(number)).take_while(|n| *n > 0).sum();
+        let kept: u64 =
+            (1..=self.plan.most_volumes()).map(|number| self.files.kept(number)).take_while(|n| *n > 0).sum();
         // Where a file lies apart from the others, it may hold more than its share.
         let short = self.lengths().map(|(number, _, length)| length.saturating_sub(self.files.kept(number))).sum();
         least.saturating_sub(kept).max(short)

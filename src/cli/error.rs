@@ -236,7 +236,8 @@ fn hints(error: &FlowError) -> Vec<String> {
         }
         FlowError::Write(WriteError::Full { lack, .. }) => vec![room_hint(*lack).to_owned()],
         FlowError::Write(WriteError::Disk { source, .. }) if source.raw_os_error() == Some(EIO) => vec![
-            "the disk fails: what it lost is fetched again by the same command; better on another disk, with -o".to_owned(),
+            "the disk fails: what it lost is fetched again by the same command; better on another disk, with -o"
+                .to_owned(),
         ],
         FlowError::Write(WriteError::Output(_)) => {
             vec!["see why the reader ended; a bundle through a pipe begins anew with the same command".to_owned()]

@@ -62,10 +62,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], options };
-    let aims = Aims {
-        out: arguments.out.as_deref(),
-        to: to.as_ref().map(|place| (place.prefix(), place.destination())),
-    };
+    let aims =
+        Aims { out: arguments.out.as_deref(), to: to.as_ref().map(|place| (place.prefix(), place.destination())) };
     let estimate = estimate(request, &source, &aims, &context)?;
     measured(&estimate, arguments.rate, arguments.output, output)
 }

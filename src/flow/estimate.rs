@@ -9,8 +9,8 @@ use super::plan_delivery::{self, Prefix};
 use super::preflight::{self, Mode};
 use super::shipment::Shipment;
 use crate::bundle::{Bounds, WriteError, free_at, nearest_folder};
-use crate::model::port::{Destination, Source};
 use crate::model::Finding;
+use crate::model::port::{Destination, Source};
 use std::path::{Path, PathBuf};
 
 /// What a pack is measured against.
@@ -133,5 +133,6 @@ pub fn shortage(room: &Room) -> Result<Option<String>, FlowError> {
     }
     let (folder, most, available) = (room.folder.display(), room.most, room.available);
     let unsure = !room.is_certain();
-    Ok(unsure.then(|| format!("{folder} has {available} bytes of room; up to {most} may be needed, as payload compresses")))
+    Ok(unsure
+        .then(|| format!("{folder} has {available} bytes of room; up to {most} may be needed, as payload compresses")))
 }

@@ -6,8 +6,8 @@
 
 use super::put::{PutError, put};
 use crate::model::port::{
-    BlobSink, BlobSource, DiskState, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState, ProjectState,
-    Projects,
+    BlobSink, BlobSource, DiskState, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState,
+    ProjectState, Projects,
 };
 use crate::model::{
     Content, Descriptor, Digest, Fault, FaultKind, FileUrl, ImageDocument, MediaType, Reference, Repository, Tag, json,
@@ -134,7 +134,8 @@ impl LayoutFolder {
         if fault.kind != FaultKind::Full {
             return fault;
         }
-        let what = format!("takes no more: {want} is to be written, {} bytes are available", free(&self.root).unwrap_or(0));
+        let what =
+            format!("takes no more: {want} is to be written, {} bytes are available", free(&self.root).unwrap_or(0));
         Fault { what, ..fault }.with_hint("make room there, or remove other files; what is whole stays")
     }
 
@@ -401,9 +402,8 @@ impl ImageSink for LayoutFolder {
 
 impl Projects for LayoutFolder {
     fn place(&self, _: &str) -> Result<PlaceState, Fault> {
-        let disk = free(&self.measured).map_err(|error| {
-            Fault::local(self.measured.display().to_string(), "cannot be asked for room", error)
-        })?;
+        let disk = free(&self.measured)
+            .map_err(|error| Fault::local(self.measured.display().to_string(), "cannot be asked for room", error))?;
         Ok(PlaceState {
             product: "OCI layout".to_owned(),
             read_only: false,

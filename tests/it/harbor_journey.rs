@@ -474,7 +474,8 @@ fn a_harbor_that_restarts_in_the_middle_is_waited_for_and_nothing_is_sent_twice(
     for first in [12, 16, 20] {
         let site = Site::new();
         site.single(&image);
-        let challenge = format!("Bearer realm=\"http://{}/service/token\",service=\"harbor-registry\"", site.harbor.host());
+        let challenge =
+            format!("Bearer realm=\"http://{}/service/token\",service=\"harbor-registry\"", site.harbor.host());
         // As a Harbor comes up again: nothing listens, then its proxy answers, then its core knows no token, then it works.
         let phase = |n: u64| match n % 4 {
             0 => Rule::on("*", "*").nth(n).drop_connection(),
