@@ -54,7 +54,7 @@ impl BundlePlan {
     /// Returns what the bundle will measure.
     pub fn bounds(&self) -> Result<Bounds, LayoutError> {
         let (least, fewest) = self.measured(shortest)?;
-        let (most, greatest) = match self.measured(|content| compress::bound(content)) {
+        let (most, greatest) = match self.measured(compress::bound) {
             // It may still fit, so this is no error yet: the largest set that the format allows is the bound.
             Err(LayoutError::TooManyVolumes) => {
                 let all = u64::from(limits::VOLUMES);

@@ -336,7 +336,7 @@ fn a_run_that_is_asked_to_stop_ends_within_ten_seconds_and_goes_on_later() {
     for name in ["-TERM", "-INT"] {
         let before = stage.upstream.counters().bytes_out;
         let run = start(stage.command(&pack));
-        until("payload comes", || stage.upstream.counters().bytes_out > before + (200 << 10));
+        until("payload comes", || stage.upstream.counters().bytes_out > before + (5 << 20));
         let asked = Instant::now();
         signal(&run, name);
         let ran = end(&stage, run).expect(10).says(&["stopped on request"]);
@@ -345,7 +345,7 @@ fn a_run_that_is_asked_to_stop_ends_within_ten_seconds_and_goes_on_later() {
     }
     let before = stage.upstream.counters().bytes_out;
     let run = start(stage.command(&pack));
-    until("payload comes", || stage.upstream.counters().bytes_out > before + (200 << 10));
+    until("payload comes", || stage.upstream.counters().bytes_out > before + (5 << 20));
     signal(&run, "-TERM");
     std::thread::sleep(Duration::from_millis(100)); // two signals at one instant count as one
     signal(&run, "-TERM");
@@ -412,7 +412,8 @@ fn a_reader_that_refuses_is_told_to_the_one_that_packs() {
     pack_end.expect(10).says(&["the reader of the bundle went away"]);
     assert!(stage.tags_there("team/app").is_empty());
     let (pack_end, import_end) = through_a_pipe(&stage, &pack, &["--bundle-key", "author.pub"]);
-    (pack_end.expect(0), import_end.expect(0));
+    pack_end.expect(0);
+    import_end.expect(0);
     stage.assert_arrived("team/app", &tag("1"), stored(20 << 20).digest());
 }
 
@@ -434,7 +435,8 @@ fn a_pack_that_fails_on_the_way_shows_nothing_that_is_not_whole_at_the_other_end
     }
     stage.upstream.set_faults(&Faults::none());
     let (pack_end, import_end) = through_a_pipe(&stage, &pack, &["--bundle-key", "author.pub"]);
-    (pack_end.expect(0), import_end.expect(0).says(&["already there", "complete: 2 of 2"]));
+    pack_end.expect(0);
+    import_end.expect(0).says(&["already there", "complete: 2 of 2"]);
 }
 
 #[test]
