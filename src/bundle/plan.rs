@@ -227,12 +227,7 @@ impl BundlePlan {
             entries.push(PlannedEntry { what: What::Blob(ordinal as u32), size: item.descriptor.size, stored });
         }
         sort_blobs(&mut entries[head as usize..], &inventory);
-        let mut places = vec![u32::MAX; inventory.len()];
-        for (index, entry) in entries.iter().enumerate() {
-            if let What::Blob(ordinal) = entry.what {
-                places[ordinal as usize] = index as u32;
-            }
-        }
+        let places = places(&entries, inventory.len());
         let bundle_id = Digest::of(&statement);
         let base_id = papers.base.as_deref().map_or([0; 32], trailer::sha256_of);
         let cut = Cut {
@@ -415,6 +410,17 @@ impl BundlePlan {
             encoder: self.cut.encoder,
         }
     }
+}
+
+/// Returns the entry of each ordinal; beyond the last one where a blob has none.
+fn places(entries: &[PlannedEntry], blobs: usize) -> Vec<u32> {
+    let mut places = vec![u32::MAX; blobs];
+    for (index, entry) in (0..).zip(entries) {
+        if let What::Blob(ordinal) = entry.what {
+            places[ordinal as usize] = index;
+        }
+    }
+    places
 }
 
 /// Returns the name of a blob in the tar stream.

@@ -253,7 +253,7 @@ fn what_garbage_collection_took_is_listed_asked_for_and_brought_by_a_supplement(
     stage.pack(&[&reference], "s", &["--request", "q.json"]).expect(0).says(&["s.delta.airlift"]);
     let payload = inventory(&stage, "s.delta.airlift").into_iter().filter(|record| !record.omitted);
     let large: Vec<Digest> = payload.filter(|record| record.size > 50_000).map(|record| record.digest).collect();
-    assert_eq!(large, [gone.digest.clone()], "exactly what was asked for");
+    assert_eq!(large, std::slice::from_ref(&gone.digest), "exactly what was asked for");
     let words = ["a supplement: it completes bundle", &request.bundle.to_string()];
     stage.airlift(&["inspect", "s.delta.airlift"]).expect(0).says(&words);
 
