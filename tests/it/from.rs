@@ -351,7 +351,7 @@ fn hostile_files_are_refused_and_leave_nothing() {
         ("size.tar", pointing(large), "with 1 bytes", 40),
         ("gone.tar", change(&|files| _ = files.remove(&name_of(&blob.digest))), "is not in it", 20),
         ("longer.tar", change(&|files| files.get_mut(&name_of(&blob.digest)).unwrap().push(0)), "needs it", 40),
-        ("flipped.tar", change(&|files| files.get_mut(&name_of(&blob.digest)).unwrap()[0] ^= 1), &"sha256:", 40),
+        ("flipped.tar", change(&|files| files.get_mut(&name_of(&blob.digest)).unwrap()[0] ^= 1), "sha256:", 40),
         (
             "document.tar",
             change(&|files| files.get_mut(&name_of(image.digest())).unwrap()[0] ^= 1),
