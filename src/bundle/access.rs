@@ -93,6 +93,16 @@ impl OpenBundle {
         &self.shared.inventory
     }
 
+    /// Returns where a blob comes in the stream, compared with others; `None` where the bundle does not hold it.
+    ///
+    /// What is stored as it is comes before what is packed, each in the order of the inventory.
+    pub fn place(&self, digest: &Digest) -> Option<(bool, u32)> {
+        let ordinal = *self.ordinals.get(digest)?;
+        let (first, end) = (self.shared.firsts[ordinal as usize], self.shared.firsts[ordinal as usize + 1]);
+        let frame = self.shared.frames[first..end].first();
+        Some((frame.is_some_and(|(_, record)| !matches!(record.kind, Kind::Raw | Kind::Slot)), ordinal))
+    }
+
     /// Opens a blob at offset `from`; `None` where the bundle does not hold it.
     ///
     /// A failure while reading is a [`Fault`] inside the I/O error.

@@ -89,7 +89,7 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
         items: plan.missing() as u64,
         bytes: shipment_bytes(&reader, &shipment),
     });
-    let failure = run(&delivery, reader, first, context).err();
+    let failure = context.or_stopped(run(&delivery, reader, first, context)).err();
     context.tell(Event::Finished { stage: Stage::Import });
     let why = failure.as_ref().map(ToString::to_string).unwrap_or_default();
     let (outcomes, moved) = delivery.finish(&why);

@@ -62,6 +62,7 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
     let omitted = prepared.plan.is_delta().then(|| prepared.plan.omitted());
+    drop(prepared.shipment); // the plan holds what is written of it
     if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| FlowError::file(folder, "cannot be made", error))?;
     }
@@ -77,8 +78,8 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     });
     pending.sort_by_key(|p| (std::cmp::Reverse(p.descriptor.size - p.from), p.ordinal));
     let fill = |p: &Pending| fill(&writer, p, source, &prepared.origin, context);
-    pool::each(&pending, context.threads, fill)?;
-    pool::each(&ordered, 1, fill)?;
+    context.or_stopped(pool::each(&pending, context.threads, fill))?;
+    context.or_stopped(pool::each(&ordered, 1, fill))?;
     let written = writer.finish(envelope.as_deref())?;
     context.tell(Event::Finished { stage: Stage::Pack });
     Ok(Packed { written, artifacts, payload, omitted, resumed: resumed.bytes, warnings })
@@ -97,21 +98,28 @@ pub fn pack_stream(
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
     let omitted = prepared.plan.is_delta().then(|| prepared.plan.omitted());
+    drop(prepared.shipment);
     context.tell(Event::Started { stage: Stage::Pack, items: 0, bytes: payload });
     let origin = &prepared.origin;
-    let mut open = |want: &Descriptor| open_at(source, origin, want, 0).map_err(Fault::into_io);
+    let mut open = |want: &Descriptor| {
+        open_at(source, origin, want, 0).map(|content| context.stoppable(content)).map_err(Fault::into_io)
+    };
     let moved = |bytes| context.tell(Event::Moved { stage: Stage::Pack, bytes });
-    let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved)?;
+    let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved);
+    let written = context.or_stopped(written.map_err(FlowError::from))?;
     context.tell(Event::Finished { stage: Stage::Pack });
     Ok(Packed { written, artifacts, payload, omitted, resumed: 0, warnings })
 }
 
-struct Prepared<'a> {
-    plan: BundlePlan,
+/// A pack of which nothing is carried out yet.
+pub(super) struct Prepared<'a> {
+    pub(super) plan: BundlePlan,
+    /// Everything that is not payload.
+    pub(super) shipment: Shipment,
     origin: BTreeMap<Digest, Repository>,
     keys: &'a [SigningKey],
-    artifacts: usize,
-    warnings: Vec<Finding>,
+    pub(super) artifacts: usize,
+    pub(super) warnings: Vec<Finding>,
 }
 
 impl Prepared<'_> {
@@ -124,7 +132,12 @@ impl Prepared<'_> {
     }
 }
 
-fn prepare<'a>(request: Request<'a>, source: &dyn Source, context: &Context<'_>) -> Result<Prepared<'a>, FlowError> {
+/// Collects and judges everything but payload, and plans the bundle.
+pub(super) fn prepare<'a>(
+    request: Request<'a>,
+    source: &dyn Source,
+    context: &Context<'_>,
+) -> Result<Prepared<'a>, FlowError> {
     let lock = narrowed(request.lock, &request.leaving)?;
     let gathered = gather::gather(lock, source, request.judge, context.threads.max(8), context.events)?;
     context.go_on()?;
@@ -141,7 +154,7 @@ fn prepare<'a>(request: Request<'a>, source: &dyn Source, context: &Context<'_>)
     };
     let artifacts = shipment.lock.artifacts.len();
     let plan = BundlePlan::new(papers, items(&shipment, left.as_ref()), request.options)?;
-    Ok(Prepared { plan, origin, keys: request.keys, artifacts, warnings })
+    Ok(Prepared { plan, shipment, origin, keys: request.keys, artifacts, warnings })
 }
 
 /// Fetches one blob into its place; once more from the start where the bytes did not match.
@@ -157,8 +170,9 @@ fn fill(
     for round in 1..=TRIES {
         context.go_on()?;
         let item = || format!("{}@{}", place(origin, &pending.descriptor), pending.descriptor.digest);
-        let mut content = open_at(source, origin, &pending.descriptor, pending.from)
+        let content = open_at(source, origin, &pending.descriptor, pending.from)
             .map_err(|fault| FlowError::Source(vec![ItemFault { item: item(), fault }]))?;
+        let mut content = context.stoppable(content);
         match writer.fill(&pending, &mut *content, &moved) {
             Ok(()) => break,
             Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => {

@@ -115,6 +115,19 @@ pub struct BlobPlan {
     /// A repository of this destination that has it.
     #[serde(serialize_with = "path")]
     pub present_in: Option<Repository>,
+    /// Whether its bytes came with the documents: a small blob, which is sent to each repository and never mounted.
+    pub at_hand: bool,
+}
+
+impl BlobPlan {
+    /// Returns the bytes that are sent of it.
+    pub const fn bytes(&self) -> u64 {
+        match (self.at_hand, &self.present_in) {
+            (true, _) => self.descriptor.size * self.missing_in.len() as u64,
+            (false, None) => self.descriptor.size,
+            (false, Some(_)) => 0,
+        }
+    }
 }
 
 fn paths<S: serde::Serializer>(list: &[Repository], serializer: S) -> Result<S::Ok, S::Error> {
@@ -126,9 +139,11 @@ fn path<S: serde::Serializer>(one: &Option<Repository>, serializer: S) -> Result
 }
 
 impl DeliveryPlan {
-    /// Returns the bytes that must be sent: blobs that no repository of the destination has.
+    /// Returns the bytes that must be sent: blobs that no repository of the destination has, and small ones.
+    ///
+    /// A destination that cannot mount gets more: a blob once for each repository.
     pub fn bytes_to_send(&self) -> u64 {
-        self.blobs.iter().filter(|blob| blob.present_in.is_none()).map(|blob| blob.descriptor.size).sum()
+        self.blobs.iter().map(BlobPlan::bytes).sum()
     }
 
     /// Returns how many artifacts are not all there.
@@ -335,7 +350,8 @@ fn blobs(
             if has { present_in = present_in.or(Some(place)) } else { missing_in.push(place) }
         }
         if !missing_in.is_empty() {
-            plans.push(BlobPlan { descriptor: descriptor.clone(), missing_in, present_in });
+            let at_hand = shipment.small(&descriptor.digest).is_some();
+            plans.push(BlobPlan { descriptor: descriptor.clone(), missing_in, present_in, at_hand });
         }
     }
     Ok(plans)
