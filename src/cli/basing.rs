@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Basing {
     /// What the far side has already and the bundle leaves out, by: a receipt, a lock, another bundle, or a registry that can
-    /// be asked (HOST[:PORT][/PREFIX], or oci://…). Repeatable: what is left out must be known at every site. Papers are of
+    /// be asked (`HOST[:PORT][/PREFIX]`, or `oci://…`). Repeatable: what is left out must be known at every site. Papers are of
     /// one site that are about one destination, or have one name for it before them
     #[arg(long = "base", value_name = "[SITE=]PAPER")]
     bases: Vec<String>,

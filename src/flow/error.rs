@@ -264,3 +264,35 @@ impl FlowError {
         Self::File { path: path.into(), what, source }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::lock::Target;
+    use crate::document::request::{RequestedBlob, RequestedFor};
+
+    #[test]
+    fn what_is_not_there_is_counted_once_and_listed_up_to_a_screen() {
+        let blobs =
+            |n: u64| (0..n).map(|at| RequestedBlob { digest: Digest::of(&at.to_le_bytes()), size: 10 }).collect();
+        let artifact = |n: u64| RequestedFor {
+            source: "h.example/a:1".parse().unwrap(),
+            digest: Digest::of(b"a"),
+            destination: Target { repository: "a".to_owned(), tag: None },
+            blobs: blobs(n),
+        };
+        let text = |artifacts| {
+            FlowError::NotThere(Box::new(Request::new(Digest::of(b"d"), "site.example".to_owned(), artifacts)))
+                .to_string()
+        };
+        let one = text(vec![artifact(1)]);
+        assert!(
+            one.starts_with("1 blob (10 bytes) that this delta leaves out is not at site.example; nothing was sent:")
+        );
+        assert!(one.ends_with(&format!("(10 bytes) for h.example/a:1@{}", Digest::of(b"a"))), "{one}");
+        let many = text(vec![artifact(30), artifact(25)]);
+        assert!(many.starts_with("30 blobs (300 bytes) that this delta leaves out are not at"), "{many}");
+        assert_eq!(many.lines().count(), 1 + SHOWN + 1);
+        assert!(many.ends_with("and 15 more"), "{many}");
+    }
+}
