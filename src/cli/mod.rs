@@ -21,6 +21,7 @@ mod rendering;
 mod reporting;
 mod rooting;
 mod signing;
+mod storing;
 mod wanting;
 
 mod audit;
@@ -37,6 +38,7 @@ mod policy;
 mod receipt;
 mod resolve;
 mod serve;
+mod store;
 mod sync;
 mod trust;
 mod verify;
@@ -101,6 +103,7 @@ enum Command {
     Diff(diff::Arguments),
     Generate(generate::Arguments),
     Serve(serve::Arguments),
+    Store(store::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
@@ -139,6 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Diff(arguments) => diff::run(arguments, &environment, &output),
         Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
+        Command::Store(arguments) => store::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

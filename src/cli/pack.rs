@@ -8,11 +8,13 @@ use super::judging::Judging;
 use super::output::Output;
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::storing::Storing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
 use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Pull what is wanted, verify it under a policy, and write a signed bundle
 ///
@@ -35,6 +37,8 @@ pub struct Arguments {
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
+    storing: Storing,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -44,21 +48,24 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
     let remote = arguments.connecting.remote(environment)?;
-    let source = Remembering::new(&remote);
-    let progress = output.progress();
-    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let progress = Arc::new(output.progress());
+    let piped = arguments.output.as_os_str() == "-";
+    let stocked = arguments.storing.over(&remote, environment, progress.clone(), piped)?;
+    let source = Remembering::new(&stocked);
+    let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
-    let packed = if arguments.output.as_os_str() == "-" {
+    let packed = if piped {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {
         pack(request, &source, &arguments.output, &context)?
     };
     output.findings(&packed.warnings);
-    show(&packed, !keys.is_empty(), arguments.output.as_os_str() == "-", output);
+    arguments.storing.keep(&stocked, &arguments.wanting.job("pack"), output);
+    show(&packed, !keys.is_empty(), piped, output);
     Ok(DONE)
 }
 

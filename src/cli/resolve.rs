@@ -10,6 +10,7 @@ use super::lock::destinations;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::storing::{Job, Storing};
 use crate::discover::Narrowing;
 use crate::document::lock::Lock;
 use crate::flow::{
@@ -18,6 +19,7 @@ use crate::flow::{
 use crate::model::running::RunningImages;
 use crate::trust::LOCK_STATEMENT;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
 ///
@@ -61,6 +63,8 @@ pub struct Arguments {
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
+    storing: Storing,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -82,6 +86,11 @@ fn wanted(arguments: &Arguments, environment: &Environment) -> Result<Wanted, Cl
     }
 }
 
+/// Returns how a store calls this job.
+fn job(arguments: &Arguments) -> Job {
+    Job::about("resolve", arguments.file.as_ref().unwrap_or(&arguments.lock))
+}
+
 /// Resolves.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     let earlier = match arguments.lock.exists() {
@@ -95,9 +104,10 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     };
     let keys = arguments.signing.keys(environment)?;
     let remote = arguments.connecting.remote(environment)?;
-    let progress = output.progress();
-    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let source = Remembering::new(&remote);
+    let progress = Arc::new(output.progress());
+    let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let stocked = arguments.storing.over(&remote, environment, progress.clone(), false)?;
+    let source = Remembering::new(&stocked);
     let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
     let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)?, narrowing };
@@ -113,6 +123,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     if arguments.evidence {
         note_beside(&mut lookup.resolved.lock, &source, &context)?;
     }
+    arguments.storing.keep(&stocked, &job(&arguments), output);
     let lock = &lookup.resolved.lock;
     output.findings(&lookup.findings);
     if lock.artifacts.is_empty() {

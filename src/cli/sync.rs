@@ -9,9 +9,11 @@ use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::storing::Storing;
 use super::wanting::Wanting;
 use crate::flow::{Context, Pins, Remembering, SyncRequest, look_up, sync, take_guard};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Mirror from registries to a registry, with no bundle between
 ///
@@ -28,6 +30,8 @@ pub struct Arguments {
     judging: Judging,
     #[command(flatten)]
     rendering: Rendering,
+    #[command(flatten)]
+    storing: Storing,
     #[command(flatten)]
     connecting: Connecting,
     /// File that keeps two runs of one job apart
@@ -46,10 +50,11 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let (_, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
     let remote = arguments.connecting.remote(environment)?;
-    let source = Remembering::new(&remote);
+    let progress = Arc::new(output.progress());
+    let stocked = arguments.storing.over(&remote, environment, progress.clone(), false)?;
+    let source = Remembering::new(&stocked);
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
-    let progress = output.progress();
-    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
@@ -61,6 +66,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         now: &clock::now,
     };
     let synced = sync(request, &source, place.destination(), &context)?;
+    if synced.failure.is_none() && synced.receipt.is_some() {
+        arguments.storing.keep(&stocked, &arguments.wanting.job("sync"), output);
+    }
     report(synced, (&arguments.receiving, &keys), arguments.output, output)?;
     Ok(DONE)
 }

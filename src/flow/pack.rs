@@ -12,7 +12,7 @@ use crate::bundle::{
 use crate::document::lock::Lock;
 use crate::model::event::Stage;
 use crate::model::port::Source;
-use crate::model::{Descriptor, Digest, Event, Fault, Finding, MediaType, Repository};
+use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, Finding, MediaType, Repository};
 use crate::trust::{BUNDLE_STATEMENT, Judge, SigningKey, seal_by};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -155,6 +155,11 @@ fn fill(
             }
             Err(FillError::Source { source, .. }) => {
                 let fault = Fault::from_io(source, &item(), "ended early");
+                // Bytes that were known to be wrong before they ended: those of another copy may be right.
+                if fault.kind == FaultKind::Damaged && round < TRIES {
+                    pending.from = 0;
+                    continue;
+                }
                 return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));
             }
             Err(error) => return Err(damaged_or_disk(item(), error)),
@@ -182,9 +187,9 @@ fn open_at(
     want: &Descriptor,
     from: u64,
 ) -> Result<Box<dyn std::io::Read + Send>, Fault> {
-    let at = origin.get(&want.digest).ok_or_else(|| {
-        Fault::new(crate::model::FaultKind::Missing, want.digest.to_string(), "no source is known for it")
-    })?;
+    let at = origin
+        .get(&want.digest)
+        .ok_or_else(|| Fault::new(FaultKind::Missing, want.digest.to_string(), "no source is known for it"))?;
     source.open(at, want, from)
 }
 

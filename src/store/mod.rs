@@ -2,8 +2,9 @@
 //!
 //! Knows files and the layout's form (OCI image specification, "Image Layout"); knows no network, no
 //! signature and no bundle. A blob gets its name only after its bytes matched; `index.json` is replaced
-//! as a whole, after everything that it names is there. One run at a time fills a folder.
+//! as a whole, after everything that it names is there. One run at a time fills a folder; any number share a store (`cache`).
 
+pub mod cache;
 mod folder_files;
 mod layout;
 mod put;

@@ -51,7 +51,7 @@ const DOORS: [(&str, &[&str]); 41] = [
         ],
     ),
     ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/", "chart/program.rs", "checkout/"]),
-    ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs", "cli/prompt.rs"]),
+    ("rustix", &["bundle/disk.rs", "store/layout.rs", "store/cache/dir.rs", "flow/guard.rs", "cli/prompt.rs"]),
     ("tokio", &["registry/", "serve/", "cluster/http.rs"]),
     ("reqwest", &["registry/http.rs", "cluster/http.rs"]),
     ("http_auth", &["registry/auth.rs"]),
