@@ -51,15 +51,21 @@ pub(super) enum StatementError {
 impl Statement {
     /// States what the head and the inventory hold. The sum of all sizes must fit 63 bits.
     pub(super) fn new(documents: &[(&str, &[u8])], inventory: &[InventoryRecord]) -> Self {
-        let named = |(name, bytes): &(&str, &[u8])| Named {
-            name: (*name).to_owned(),
-            digest: Digest::of(bytes),
-            size: bytes.len() as u64,
+        let content = |bytes: &[u8]| Content { digest: Digest::of(bytes), size: bytes.len() as u64 };
+        Self::of(documents.iter().map(|(name, bytes)| (*name, content(bytes))).collect(), inventory)
+    }
+
+    /// The same, of documents that were hashed already.
+    pub(super) fn of(documents: Vec<(&str, Content)>, inventory: &[InventoryRecord]) -> Self {
+        let named = |(name, content): (&str, Content)| Named {
+            name: name.to_owned(),
+            digest: content.digest,
+            size: content.size,
         };
         Self {
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
-            documents: documents.iter().map(named).collect(),
+            documents: documents.into_iter().map(named).collect(),
             blobs: inventory.len() as u64,
             bytes: inventory::total(inventory),
         }

@@ -48,7 +48,7 @@ pub(super) struct Walk {
     pub(super) feed: Feed,
     pub(super) volumes: Volumes,
     pub(super) inventory: Vec<InventoryRecord>,
-    ordinals: HashMap<Digest, u32>,
+    pub(super) ordinals: HashMap<Digest, u32>,
     seen: u64,
     sequence: Sequence,
     layout: LayoutDigest,

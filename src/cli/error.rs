@@ -170,7 +170,11 @@ fn wrong_place(error: &std::io::Error) -> bool {
 }
 
 fn read_code(error: &ReadError) -> u8 {
-    let absent = error.class() == ReadClass::Io || matches!(error, ReadError::NoVolumes { .. });
+    let absent = match error {
+        // A medium that gives errors instead of bytes is as bad as one that gives wrong ones.
+        ReadError::Io { source, .. } => wrong_place(source),
+        other => other.class() == ReadClass::Io || matches!(other, ReadError::NoVolumes { .. }),
+    };
     if absent { USAGE } else { DAMAGED }
 }
 

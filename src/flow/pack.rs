@@ -143,24 +143,25 @@ fn fill(
 ) -> Result<(), FlowError> {
     let moved = |bytes| context.tell(Event::Moved { stage: Stage::Pack, bytes });
     let mut pending = pending.clone();
-    for round in 1..=TRIES {
+    let (mut tries, mut spoiled) = (1, false);
+    loop {
         context.go_on()?;
         let item = || format!("{}@{}", place(origin, &pending.descriptor), pending.descriptor.digest);
         let mut content = open_at(source, origin, &pending.descriptor, pending.from)
             .map_err(|fault| FlowError::Source(vec![ItemFault { item: item(), fault }]))?;
         match writer.fill(&pending, &mut *content, &moved) {
             Ok(()) => break,
-            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => {
-                pending.from = 0
+            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if tries < TRIES => {
+                tries += 1;
+                pending.from = 0;
             }
-            Err(FillError::Source { source, .. }) => {
+            Err(FillError::Source { source, kept, .. }) => {
                 let fault = Fault::from_io(source, &item(), "ended early");
-                // Bytes that were known to be wrong before they ended: those of another copy may be right.
-                if fault.kind == FaultKind::Damaged && round < TRIES {
-                    pending.from = 0;
-                    continue;
+                // A copy that turned out to be bad before its end; what is kept of it is judged with the rest of another.
+                if fault.kind != FaultKind::Damaged || std::mem::replace(&mut spoiled, true) {
+                    return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));
                 }
-                return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));
+                pending.from = kept;
             }
             Err(error) => return Err(damaged_or_disk(item(), error)),
         }

@@ -56,7 +56,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     if environment.stop.load(std::sync::atomic::Ordering::Relaxed) {
         return Ok(PARTLY);
     }
-    Ok(if checked.bad.iter().any(|bad| !bad.set_aside) { DAMAGED } else { DONE })
+    match checked.bad.iter().filter(|bad| !bad.set_aside).count() as u64 {
+        0 => Ok(DONE),
+        n => {
+            let what = format!("the store holds {} that are not what their names say", human::count(n, "blob"));
+            let hint = "--repair sets them aside, and the next run fetches them again";
+            Err(CliError { code: DAMAGED, ..CliError::usage(what).with_hint(hint) })
+        }
+    }
 }
 
 fn table(checked: &CheckedStore, output: &Output) {

@@ -27,8 +27,10 @@ mod reading;
 mod root;
 mod run;
 mod show;
+mod stock;
 mod stocked;
 mod sweep;
+mod tee;
 #[cfg(test)]
 mod tests;
 
@@ -38,4 +40,5 @@ pub use free::{FreePlan, Freeing, Keeping};
 pub use root::{KeptBlob, RootName, StoreRoot};
 pub use run::StoreRun;
 pub use show::{RootShown, StoreShown};
-pub use stocked::{Stocked, StockedTally};
+pub use stock::StockedTally;
+pub use stocked::Stocked;
