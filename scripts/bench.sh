@@ -2,8 +2,9 @@
 # The benchmark: airlift beside skopeo, crane and oras on the same work, in the same run, turn by turn.
 # Builds the release binary and hands over to bench.py; `scripts/bench.sh --help` lists the options.
 #
-#   scripts/bench.sh judge   prints instead what judging a thousand artifacts under a policy costs
-#   scripts/bench.sh scale   prints instead what bundles of 10,000 and 100,000 blobs cost, step by step
+#   scripts/bench.sh judge    prints instead what judging a thousand artifacts under a policy costs
+#   scripts/bench.sh limits   pack and verify beside what network, processor and medium can do
+#   scripts/bench.sh scale    what bundles of 10,000 and 100,000 blobs cost, step by step
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,4 +17,7 @@ if [[ ${1:-} == scale ]]; then
   exit
 fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
+if [[ ${1:-} == limits ]]; then
+  exec python3 scripts/bench_limits.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
+fi
 exec python3 scripts/bench.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"
