@@ -23,6 +23,8 @@ mod documents;
 mod folder;
 mod free;
 mod incoming;
+#[cfg(test)]
+mod promises;
 mod reading;
 mod root;
 mod run;
@@ -31,8 +33,6 @@ mod stock;
 mod stocked;
 mod sweep;
 mod tee;
-#[cfg(test)]
-mod tests;
 
 pub use check::{BadBlob, Found, Slice};
 pub use folder::{StoreError, StoreFolder, StoredBlob};
