@@ -14,7 +14,7 @@ use crate::model::{Content, Descriptor, Digester};
 use std::io::{self, Read, Write};
 
 /// Opens the source of one blob.
-type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send>, io::Error> + 'a;
+type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send + 'a>, io::Error> + 'a;
 
 /// Writes the whole bundle to `out`, asking `open` for each payload blob when its turn comes.
 ///
@@ -46,7 +46,7 @@ struct Stream<'a, 'b> {
     packed: Vec<u8>,
     /// Memory of a chunk that is done with.
     spare: Vec<u8>,
-    blob: Option<(Box<dyn Read + Send>, Digester)>,
+    blob: Option<(Box<dyn Read + Send + 'b>, Digester)>,
 }
 
 impl Stream<'_, '_> {

@@ -10,8 +10,9 @@ use super::lock::destinations;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::sourcing::{Sourcing, Supply};
 use super::storing::{Job, Storing};
-use crate::discover::Narrowing;
+use crate::discover::{Narrowing, PlatformRule};
 use crate::document::lock::Lock;
 use crate::flow::{
     Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
@@ -28,7 +29,7 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Mirror file
-    #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present = "from_kubeconfig")]
+    #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present_any = ["from_kubeconfig", "from"])]
     file: Option<PathBuf>,
     /// Of all Blueprints and Flux releases that the mirror file wants for themselves (also as roots), take only those that fit,
     /// with what they need; a pattern such as `harbor` or `bp-h*`, repeatable. Its other sources stay as they are
@@ -39,6 +40,8 @@ pub struct Arguments {
     exclude: Vec<String>,
     #[command(flatten)]
     reaching: Reaching,
+    #[command(flatten)]
+    sourcing: Sourcing,
     /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
@@ -68,14 +71,15 @@ pub struct Arguments {
     connecting: Connecting,
 }
 
-/// Returns what was named: a mirror file, or what a cluster runs.
-fn wanted(arguments: &Arguments, environment: &Environment) -> Result<Wanted, CliError> {
+/// Returns what was named: a mirror file, what a cluster runs, or everything in files.
+fn wanted(arguments: &Arguments, supply: &Supply, environment: &Environment) -> Result<Wanted, CliError> {
     match &arguments.file {
         Some(_) if arguments.reaching.is_given() => {
             let hint = "make one lock of each, and merge them";
             Err(CliError::usage("a mirror file and a cluster do not make one lock").with_hint(hint))
         }
         Some(file) => Ok(Wanted::Mirror(file.clone())),
+        None if !arguments.reaching.is_given() => supply.everything(PlatformRule::All),
         None => {
             let reached = arguments.reaching.reach(environment)?;
             let running = reached.cluster.running();
@@ -103,10 +107,11 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         names => Update::Named(names.to_vec()),
     };
     let keys = arguments.signing.keys(environment)?;
-    let remote = arguments.connecting.remote(environment)?;
     let progress = Arc::new(output.progress());
     let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let stocked = arguments.storing.over(&remote, environment, progress.clone(), false)?;
+    let opening = || arguments.connecting.remote(environment);
+    let supply = arguments.sourcing.supply(opening, (Some(&arguments.lock), environment), &context, output)?;
+    let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), false)?;
     let source = Remembering::new(&stocked);
     let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
     let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
@@ -114,7 +119,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     if let (true, Some(file)) = (arguments.list, &arguments.file) {
         return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
     }
-    let wanted = wanted(&arguments, environment)?;
+    let wanted = wanted(&arguments, &supply, environment)?;
     let lookup = look_up(&wanted, pins, &source, &context);
     if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
         output.json(&serde_json::json!({ "undecided": seen }));
