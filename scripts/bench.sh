@@ -4,12 +4,17 @@
 #
 #   scripts/bench.sh judge    prints instead what judging a thousand artifacts under a policy costs
 #   scripts/bench.sh limits   pack and verify beside what network, processor and medium can do
+#   scripts/bench.sh scale    what bundles of 10,000 and 100,000 blobs cost, step by step
 #   scripts/bench.sh stream   a bundle of 1 GB that passes through a pipe: memory and files of both ends
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if [[ ${1:-} == judge ]]; then
   cargo test --locked --release --test it policy::a_thousand_artifacts -- --nocapture 2>&1 | grep -E '^judged|^test result'
+  exit
+fi
+if [[ ${1:-} == scale ]]; then
+  AIRLIFT_SCALE=1 cargo test --locked --release --test it bundle_scale:: -- --nocapture 2>&1 | grep -E '^scale|panicked|for [0-9]+ blobs|opens in|^test result'
   exit
 fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet

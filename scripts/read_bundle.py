@@ -7,9 +7,8 @@ blob that is left out; the layout that it writes lacks those.
 """
 import hashlib, json, os, struct, subprocess, sys
 
-PROLOGUE = bytes.fromhex("28b52ffd2000010000")
-MAGIC = bytes.fromhex("28b52ffd")
-SLOT = 4096
+PROLOGUE, MAGIC = bytes.fromhex("28b52ffd2000010000"), bytes.fromhex("28b52ffd")
+SLOT, TAIL = 4096, []
 
 
 def need(good, what):
@@ -30,9 +29,8 @@ def frame_length(data, at):
         size, head, tail = struct.unpack_from("<H", data, at + 5)[0] + 256, 7, 0
     else:
         need(kind in (0x24, 0x64, 0xA4), "frame descriptor %#x" % kind)
-        head = 5 + {0x24: 1, 0x64: 2, 0xA4: 4}[kind]
+        head, tail = 5 + {0x24: 1, 0x64: 2, 0xA4: 4}[kind], 4
         size = int.from_bytes(data[at + 5 : at + head], "little") + (256 if kind == 0x64 else 0)
-        tail = 4
     end, last = at + head, False
     while not last:
         block = int.from_bytes(data[end : end + 3], "little")
@@ -76,13 +74,11 @@ def read_volume(path, number, first, digests):
     foot_number, flags, table_length, file_length = struct.unpack_from("<IIQQ", footer, 64)
     need(footer[88:] == b"AIRLVOL\0" and file_length == len(data) and foot_number == number, "%s: footer" % path)
     need(footer[32:64] == head[64:96] and flags in (0, 3), "%s: footer" % path)
-    end = len(data) - 96 - table_length - 8
-    table = data[end + 8 : -96]
+    end, table = len(data) - 96 - table_length - 8, data[len(data) - 96 - table_length : -96]
     need(data[end : end + 8] == b"\x5b\x2a\x4d\x18" + struct.pack("<I", table_length + 96), "%s: trailer" % path)
     need(sha256(head + table + footer[32:]) == footer[:32], "%s: volume digest" % path)
     records = [struct.unpack_from("<B3xIQQII", table, at) for at in range(0, len(table), 64)]
-    frames, at = [], 257
-    data_end = records[-1][3] if flags else end
+    frames, at, data_end = [], 257, records[-1][3] if flags else end
     while at < data_end:
         need(data[at : at + 4] == MAGIC, "%s: no frame at %d" % (path, at))
         length, size, kind = frame_length(data, at)
@@ -103,13 +99,10 @@ def read_volume(path, number, first, digests):
 
 
 def unpack(frames):
-    data = b"".join(f[0] for f in frames)
-    out = subprocess.run(["zstd", "-d", "-q", "-c"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    joined = b"".join(f[0] for f in frames)
+    out = subprocess.run(["zstd", "-d", "-q", "-c"], input=joined, stdout=subprocess.PIPE, check=True).stdout
     need(len(out) == sum(f[1] for f in frames), "content size")
     return out
-
-
-TAIL = []
 
 
 def main(folder, paths):

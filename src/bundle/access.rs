@@ -14,6 +14,7 @@ use super::reader::BundleReader;
 use super::tables::Volume;
 use super::trailer::{Kind, Record};
 use super::volumes;
+use super::walk::Walk;
 use crate::model::{Digest, Digester, Fault, FaultKind};
 use std::collections::HashMap;
 use std::io::{self, Read};
@@ -50,20 +51,19 @@ impl OpenBundle {
         let survey = volumes::survey(files);
         let volumes: Result<Vec<Volume>, ReadError> = survey.volumes.values().map(|path| Volume::open(path)).collect();
         let volumes = volumes?;
-        let inventory = reader.inventory().to_vec();
+        let (statement, bundle_id) = (reader.statement().to_vec(), reader.bundle_id().clone());
+        let envelope = reader.envelope().map(<[u8]>::to_vec);
+        // What the reader gathered is gathered only once.
+        let (Walk { inventory, ordinals, .. }, _) = reader.into_parts();
         let head = papers.entries();
         let chunk_size = volumes.first().map_or(1, |volume| u64::from(volume.header.chunk_size)).max(1);
         let (frames, firsts) = frames(&volumes, &inventory, head, chunk_size)?;
         Ok(Self {
-            statement: reader.statement().to_vec(),
-            envelope: reader.envelope().map(<[u8]>::to_vec),
-            bundle_id: reader.bundle_id().clone(),
+            statement,
+            envelope,
+            bundle_id,
             papers,
-            ordinals: (0..)
-                .zip(&inventory)
-                .filter(|(_, record)| !record.omitted)
-                .map(|(ordinal, record)| (record.digest.clone(), ordinal))
-                .collect(),
+            ordinals,
             shared: Arc::new(Shared { volumes, inventory, frames, firsts, chunk_size }),
         })
     }

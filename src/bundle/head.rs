@@ -21,6 +21,8 @@ pub(super) struct Head {
     documents: [Option<Vec<u8>>; 9],
     beginning: Option<usize>,
     statement: Option<Statement>,
+    /// What the documents that were compared with the statement turned out to be.
+    contents: [Option<Content>; 9],
     bundle_id: Option<Digest>,
     base_id: [u8; 32],
     envelope: usize,
@@ -91,7 +93,7 @@ impl Head {
         self.envelope = envelope_length(self.document(ENVELOPE))
             .ok_or_else(|| damaged(at(spot.clone(), ENVELOPE), "the slot holds no envelope and is not empty"))?;
         for number in [0, 1] {
-            named(&parsed, number, self.document(number), &spot)?;
+            self.contents[number] = Some(named(&parsed, number, self.document(number), &spot)?);
         }
         if self.document(0) != OCI_LAYOUT {
             return Err(damaged(at(spot, 0), "the OCI layout file is not as it was written"));
@@ -104,19 +106,19 @@ impl Head {
 
     /// Returns papers and inventory, after all documents are there and match the statement.
     pub(super) fn papers(&mut self, spot: Spot) -> Result<(Papers, Vec<InventoryRecord>), ReadError> {
-        let listed = self.document(INVENTORY);
         if let Some(statement) = &self.statement {
             for number in [4, 5, 6, BASES, INVENTORY] {
                 if let Some(bytes) = &self.documents[number] {
-                    named(statement, number, bytes, &spot)?;
+                    self.contents[number] = Some(named(statement, number, bytes, &spot)?);
                 }
             }
         }
+        let listed = self.document(INVENTORY);
         let inventory =
             inventory::parse(listed).map_err(|error| damaged(at(spot.clone(), INVENTORY), error.to_string()))?;
-        let stated = |number: &usize| Some((HEAD[*number], self.documents[*number].as_deref()?));
-        let documents: Vec<(&str, &[u8])> = [0, 1, 4, 5, 6, BASES, INVENTORY].iter().filter_map(stated).collect();
-        if Statement::new(&documents, &inventory).to_bytes() != self.document(STATEMENT) {
+        let stated = |number: &usize| Some((HEAD[*number], self.contents[*number].clone()?));
+        let documents: Vec<(&str, Content)> = [0, 1, 4, 5, 6, BASES, INVENTORY].iter().filter_map(stated).collect();
+        if Statement::of(documents, &inventory).to_bytes() != self.document(STATEMENT) {
             return Err(damaged(at(spot, STATEMENT), "the statement does not name exactly what the head holds"));
         }
         self.base_belongs(&inventory, &spot)?;
@@ -149,10 +151,11 @@ impl Head {
     }
 }
 
-fn named(statement: &Statement, number: usize, bytes: &[u8], spot: &Spot) -> Result<(), ReadError> {
+/// Compares a document with the statement, and returns what it is.
+fn named(statement: &Statement, number: usize, bytes: &[u8], spot: &Spot) -> Result<Content, ReadError> {
     let content = Content { digest: Digest::of(bytes), size: bytes.len() as u64 };
     if statement.names(HEAD[number], &content) {
-        return Ok(());
+        return Ok(content);
     }
     Err(damaged(at(spot.clone(), number), format!("the statement names another {}", HEAD[number])))
 }

@@ -16,12 +16,15 @@ mod bounds;
 mod check;
 mod compress;
 mod countersign;
+mod crew;
 mod disk;
 mod feed;
 mod fetch;
 mod fields;
 mod frame;
 mod frames;
+#[doc(hidden)]
+pub mod fuzzing;
 mod head;
 mod header;
 #[cfg(test)]

@@ -163,8 +163,13 @@ impl BundleReader {
     ///
     /// To be called when the caller has accepted the signature; what is read here is parsed nowhere else before.
     pub fn papers(&mut self) -> Result<Papers, ReadError> {
-        if let Some(papers) = &self.papers {
-            return Ok(papers.clone());
+        self.read_papers()?;
+        self.papers.clone().ok_or_else(|| damaged(self.walk.spot(), "the papers were not read"))
+    }
+
+    fn read_papers(&mut self) -> Result<(), ReadError> {
+        if self.papers.is_some() {
+            return Ok(());
         }
         while !self.head.is_complete() {
             self.next_head_document()?;
@@ -174,8 +179,8 @@ impl BundleReader {
         if !self.walk.expect(inventory) {
             return Err(damaged(spot, "the inventory lists a blob twice"));
         }
-        self.papers = Some(papers.clone());
-        Ok(papers)
+        self.papers = Some(papers);
+        Ok(())
     }
 
     /// Returns all blobs in the order of the inventory, those that are left out too; empty before [`Self::papers`].
@@ -186,7 +191,7 @@ impl BundleReader {
     /// Returns the next blob, `None` behind the last one. What is left of the blob before is read and checked.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot say that reading failed for good")]
     pub fn next(&mut self) -> Result<Option<Entry>, ReadError> {
-        self.papers()?;
+        self.read_papers()?;
         while self.chunk()?.is_some() {}
         if self.summary.is_some() {
             return Ok(None);

@@ -4,7 +4,8 @@
 //! says where it ends: resuming reads it again, frame by frame, and needs no journal.
 
 use super::arrange::{self, glue_shape};
-use super::compress::{self, Packer, Unpacker};
+use super::compress::{self, Unpacker};
+use super::crew::{Crew, Packed};
 use super::fetch::{self, Progress};
 use super::frame::{self, Coding, Head};
 use super::header::LENGTH as HEADER;
@@ -28,11 +29,15 @@ pub(super) struct PackedFrame {
 /// What is written of region B.
 pub(super) struct RegionB {
     cursor: Cursor,
+    /// First entry of the region.
+    first: usize,
     /// Entry that is written next.
     next: usize,
     /// Frames of all entries of the region, in order.
     frames: Vec<Vec<PackedFrame>>,
     current: Option<Unfinished>,
+    /// Packs; made when it is needed.
+    crew: Option<Crew>,
 }
 
 #[derive(Clone)]
@@ -48,8 +53,9 @@ struct Unfinished {
 impl RegionB {
     /// Starts behind what the plan has placed.
     pub(super) fn new(plan: &BundlePlan) -> Self {
-        let next = plan.entries.iter().position(|e| matches!(e.stored, Stored::Packed)).unwrap_or(plan.entries.len());
-        Self { cursor: plan.arranged.cursor.clone(), next, frames: Vec::new(), current: None }
+        let first = plan.entries.iter().position(|e| matches!(e.stored, Stored::Packed)).unwrap_or(plan.entries.len());
+        let cursor = plan.arranged.cursor.clone();
+        Self { cursor, first, next: first, frames: Vec::new(), current: None, crew: None }
     }
 
     /// Returns the entry that is written next and how many bytes of it are there.
@@ -59,15 +65,13 @@ impl RegionB {
     }
 
     /// Returns a frame of entry `index`.
-    pub(super) fn frame(&self, plan: &BundlePlan, index: usize, number: u32) -> Option<PackedFrame> {
-        let first = plan.entries.iter().position(|e| matches!(e.stored, Stored::Packed))?;
-        self.frames.get(index.checked_sub(first)?)?.get(number as usize).copied()
+    pub(super) fn frame(&self, index: usize, number: u32) -> Option<PackedFrame> {
+        self.frames.get(index.checked_sub(self.first)?)?.get(number as usize).copied()
     }
 
     /// Returns bytes and blobs that are there.
     pub(super) fn done(&self, plan: &BundlePlan) -> (u64, u64) {
-        let first = self.next - self.frames.len();
-        let whole: u64 = plan.entries[first..self.next].iter().map(|entry| entry.size).sum();
+        let whole: u64 = plan.entries[self.first..self.next].iter().map(|entry| entry.size).sum();
         (whole + self.next(plan).map_or(0, |(_, kept)| kept), self.frames.len() as u64)
     }
 
@@ -111,25 +115,21 @@ impl RegionB {
             Some(unfinished) => unfinished,
             None => self.begin(plan, &want).map_err(WriteError::from)?,
         };
-        let done = at.frames.len();
-        let mut packer = Packer::new(plan.options.level, plan.options.chunk_size)
-            .map_err(|e| FillError::Write(WriteError::Encoder(e)))?;
-        let mut buffer = Vec::new();
-        for content in arrange::chunks(want.size, plan.options.chunk_size).skip(done) {
-            buffer.resize(content as usize, 0);
-            let kept = at.progress.digester.size();
-            if let Err(broken) = fetch::plain_chunk(&mut buffer, source, moved) {
-                let error = broken.into_error(want, kept, kept);
-                self.current = matches!(error, FillError::Source { .. }).then_some(at);
-                return Err(error);
-            }
-            let written = write_chunk((plan, files), &mut at, &mut packer, &buffer);
-            if let Err(error) = written {
-                self.current = Some(at);
-                return Err(error.into());
+        let mut crew = match self.crew.take() {
+            Some(crew) => crew,
+            None => Crew::new(plan.options.level, plan.options.chunk_size).map_err(WriteError::Encoder)?,
+        };
+        let written = pack_chunks((plan, files), &want, &mut at, &mut crew, (source, moved));
+        crew.clear();
+        self.crew = Some(crew);
+        match written {
+            Ok(()) => self.judge(want, at, source),
+            Err(error) => {
+                let keep = matches!(error, FillError::Source { .. } | FillError::Write(_));
+                self.current = keep.then_some(at);
+                Err(error)
             }
         }
-        self.judge(want, at, source)
     }
 
     /// Accepts a blob whose chunks are all there, if they are right and the source has no more.
@@ -162,13 +162,57 @@ impl RegionB {
     }
 }
 
+/// Reads, packs and writes the chunks of a blob that are not there yet.
+fn pack_chunks(
+    (plan, files): (&BundlePlan, &VolumeFiles),
+    want: &Descriptor,
+    at: &mut Unfinished,
+    crew: &mut Crew,
+    (source, moved): (&mut dyn Read, &dyn Fn(u64)),
+) -> Result<(), FillError> {
+    let mut spare = Vec::new();
+    let done = at.frames.len();
+    let mut seen = at.progress.digester.size();
+    for content in arrange::chunks(want.size, plan.options.chunk_size).skip(done) {
+        if !crew.has_room() {
+            spare = write_next((plan, files), at, crew)?.unwrap_or_default();
+        }
+        let mut buffer = std::mem::take(&mut spare);
+        buffer.resize(content as usize, 0);
+        if let Err(broken) = fetch::plain_chunk(&mut buffer, source, moved) {
+            // What came whole is worth keeping.
+            while write_next((plan, files), at, crew)?.is_some() {}
+            return Err(broken.into_error(want.clone(), seen, at.progress.digester.size()));
+        }
+        seen += content;
+        if content == want.size {
+            let frame = crew.pack(&buffer).map_err(WriteError::Encoder)?;
+            write_chunk((plan, files), at, &Packed { content: buffer, frame })?;
+        } else {
+            crew.give(buffer).map_err(WriteError::Encoder)?;
+        }
+    }
+    while write_next((plan, files), at, crew)?.is_some() {}
+    Ok(())
+}
+
+/// Writes the next chunk that is packed; returns the memory of its content, nothing where none is under way.
+fn write_next(
+    bundle: (&BundlePlan, &VolumeFiles),
+    at: &mut Unfinished,
+    crew: &mut Crew,
+) -> Result<Option<Vec<u8>>, WriteError> {
+    let Some(packed) = crew.take() else { return Ok(None) };
+    let packed = packed.map_err(WriteError::Encoder)?;
+    write_chunk(bundle, at, &packed)?;
+    Ok(Some(packed.content))
+}
+
 fn write_chunk(
     (plan, files): (&BundlePlan, &VolumeFiles),
     at: &mut Unfinished,
-    packer: &mut Packer,
-    content: &[u8],
+    Packed { content, frame: bytes }: &Packed,
 ) -> Result<(), WriteError> {
-    let bytes = packer.pack(content).map_err(WriteError::Encoder)?;
     let mut cursor = at.cursor.clone();
     let place = cursor.place(shape(bytes.len(), content.len() as u64))?;
     // A later run tells by the header whose volume this is, even if this one never ends.
@@ -176,10 +220,10 @@ fn write_chunk(
         files.write(Place { offset: 0, ..place }, &plan.header(place.volume, span).bytes())?;
         at.headed = place.volume;
     }
-    files.write(place, &bytes)?;
+    files.write(place, bytes)?;
     at.progress.digester.update(content);
     at.cursor = cursor;
-    at.frames.push(PackedFrame { length: bytes.len() as u64, digest: frame::digest(&bytes) });
+    at.frames.push(PackedFrame { length: bytes.len() as u64, digest: frame::digest(bytes) });
     Ok(())
 }
 

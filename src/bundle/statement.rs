@@ -67,10 +67,16 @@ impl Statement {
     /// States what the head and the inventory hold. The sum of all sizes must fit 63 bits. It is that of a delta where one
     /// of the documents states bases.
     pub(super) fn new(documents: &[(&str, &[u8])], inventory: &[InventoryRecord]) -> Self {
-        let named = |(name, bytes): &(&str, &[u8])| Named {
-            name: (*name).to_owned(),
-            digest: Digest::of(bytes),
-            size: bytes.len() as u64,
+        let content = |bytes: &[u8]| Content { digest: Digest::of(bytes), size: bytes.len() as u64 };
+        Self::of(documents.iter().map(|(name, bytes)| (*name, content(bytes))).collect(), inventory)
+    }
+
+    /// The same, of documents that were hashed already.
+    pub(super) fn of(documents: Vec<(&str, Content)>, inventory: &[InventoryRecord]) -> Self {
+        let named = |(name, content): (&str, Content)| Named {
+            name: name.to_owned(),
+            digest: content.digest,
+            size: content.size,
         };
         let omitted = || Omitted {
             blobs: inventory.iter().filter(|record| record.omitted).count() as u64,
@@ -80,7 +86,7 @@ impl Statement {
             omitted: documents.iter().any(|(name, _)| *name == BASE).then(omitted),
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
-            documents: documents.iter().map(named).collect(),
+            documents: documents.into_iter().map(named).collect(),
             blobs: inventory.len() as u64,
             bytes: inventory::total(inventory),
         }

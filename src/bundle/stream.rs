@@ -3,7 +3,7 @@
 //! The bytes are those that files would get, but for the slot: a stream has to be signed before its content is seen.
 
 use super::assembly::{self, Sink};
-use super::compress::Packer;
+use super::crew::Crew;
 use super::fetch::{self, Broken};
 use super::frame::{self, RawFrame};
 use super::layout::Place;
@@ -26,9 +26,9 @@ pub fn write_stream(
     open: &mut Open<'_>,
     moved: &dyn Fn(u64),
 ) -> Result<Written, WriteError> {
-    let packer = Packer::new(plan.options.level, plan.options.chunk_size).map_err(WriteError::Encoder)?;
-    let (frame, packed, buffer) = (RawFrame::default(), Vec::new(), Vec::new());
-    let mut sink = Stream { plan: &plan, out, open, moved, packer, frame, packed, buffer, blob: None };
+    let crew = Crew::new(plan.options.level, plan.options.chunk_size).map_err(WriteError::Encoder)?;
+    let (frame, packed, spare) = (RawFrame::default(), Vec::new(), Vec::new());
+    let mut sink = Stream { plan: &plan, out, open, moved, crew, frame, packed, spare, blob: None };
     let assembled = assembly::assemble(&plan, envelope, &mut sink)?;
     out.flush().map_err(WriteError::Output)?;
     let bytes = assembled.lengths.iter().sum();
@@ -40,28 +40,41 @@ struct Stream<'a, 'b> {
     out: &'a mut dyn Write,
     open: &'a mut Open<'b>,
     moved: &'a dyn Fn(u64),
-    packer: Packer,
+    crew: Crew,
     frame: RawFrame,
     /// Packed frame that is ready; empty where `frame` is.
     packed: Vec<u8>,
-    buffer: Vec<u8>,
+    /// Memory of a chunk that is done with.
+    spare: Vec<u8>,
     blob: Option<(Box<dyn Read + Send + 'b>, Digester)>,
 }
 
 impl Stream<'_, '_> {
     /// Reads a chunk and makes its frame ready.
     fn read(&mut self, index: usize, content: u64) -> Result<(u64, [u8; 32]), Broken> {
-        let Some((source, digester)) = &mut self.blob else { return Err(Broken::Ended) };
         self.packed.clear();
-        if matches!(self.plan.entries[index].stored, Stored::Raw) {
-            fetch::raw_chunk(&mut self.frame, content, source, |block| digester.update(block), self.moved)?;
-            let (bytes, digest) = self.frame.seal();
-            return Ok((bytes.len() as u64, digest));
+        if matches!(self.plan.entries[index].stored, Stored::Packed) {
+            return self.read_ahead(self.plan.entries[index].size);
         }
-        self.buffer.resize(content as usize, 0);
-        fetch::plain_chunk(&mut self.buffer, source, self.moved)?;
-        digester.update(&self.buffer);
-        self.packed = self.packer.pack(&self.buffer).map_err(Broken::Failed)?;
+        let Some((source, digester)) = &mut self.blob else { return Err(Broken::Ended) };
+        fetch::raw_chunk(&mut self.frame, content, source, |block| digester.update(block), self.moved)?;
+        let (bytes, digest) = self.frame.seal();
+        Ok((bytes.len() as u64, digest))
+    }
+
+    /// Reads as many chunks of a blob of `size` bytes as may be packed at once, and makes the next frame ready.
+    fn read_ahead(&mut self, size: u64) -> Result<(u64, [u8; 32]), Broken> {
+        let Some((source, digester)) = &mut self.blob else { return Err(Broken::Ended) };
+        while digester.size() < size && self.crew.has_room() {
+            let content = u64::from(self.plan.options.chunk_size).min(size - digester.size());
+            let mut buffer = std::mem::take(&mut self.spare);
+            buffer.resize(content as usize, 0);
+            fetch::plain_chunk(&mut buffer, source, self.moved)?;
+            digester.update(&buffer);
+            self.crew.give(buffer).map_err(Broken::Failed)?;
+        }
+        let packed = self.crew.take().ok_or(Broken::Ended)?.map_err(Broken::Failed)?;
+        (self.packed, self.spare) = (packed.frame, packed.content);
         Ok((self.packed.len() as u64, frame::digest(&self.packed)))
     }
 

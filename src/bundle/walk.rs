@@ -49,7 +49,7 @@ pub(super) struct Walk {
     pub(super) volumes: Volumes,
     pub(super) inventory: Vec<InventoryRecord>,
     /// Ordinals of the blobs that must come.
-    ordinals: HashMap<Digest, u32>,
+    pub(super) ordinals: HashMap<Digest, u32>,
     seen: u64,
     sequence: Sequence,
     layout: LayoutDigest,

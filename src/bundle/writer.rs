@@ -450,7 +450,7 @@ impl Sink for Files<'_> {
 
     fn chunk(&mut self, index: usize, number: u32, content: u64) -> Result<(u64, [u8; 32]), WriteError> {
         let missing = WriteError::Incomplete { blobs: 1 };
-        if let Some(frame) = self.region_b.frame(&self.writer.plan, index, number) {
+        if let Some(frame) = self.region_b.frame(index, number) {
             return Ok((frame.length, frame.digest));
         }
         match self.blobs.get(&index) {

@@ -7,6 +7,7 @@ use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
 use crate::serve::ServeError;
+use crate::store::cache::StoreError;
 use crate::trust::TufError;
 
 /// All was done.
@@ -66,6 +67,12 @@ impl From<ReferenceError> for CliError {
     }
 }
 
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        FlowError::from(error).into()
+    }
+}
+
 impl From<PaperError> for CliError {
     fn from(error: PaperError) -> Self {
         FlowError::from(error).into()
@@ -115,7 +122,7 @@ pub fn code(error: &FlowError) -> u8 {
         FlowError::Charts(_) | FlowError::Undecided(_) => USAGE,
         FlowError::Trust(_) | FlowError::Seal(_) => USAGE,
         FlowError::File { source, .. } => file_code(source),
-        FlowError::Root(_) | FlowError::Merge(_) => USAGE,
+        FlowError::Root(_) | FlowError::Merge(_) | FlowError::Store(_) => USAGE,
         FlowError::NotAccepted { .. } => REFUSED,
         FlowError::Tuf(error) => tuf_code(error),
         FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),

@@ -38,6 +38,21 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too large"))
 }
 
+/// Parses a time into seconds: `90s`, `10m`, `24h`, `7d`.
+pub fn parse_seconds(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        other => return Err(format!("{other:?} is no unit of time; s, m, h and d are")),
+    };
+    let number: u64 = number.parse().map_err(|_| format!("{text:?} does not begin with a whole number"))?;
+    number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too long"))
+}
+
 /// Parses a rate: a size with or without `/s` behind it.
 pub fn parse_rate(text: &str) -> Result<u64, String> {
     match parse_bytes(text.strip_suffix("/s").unwrap_or(text))? {
@@ -88,6 +103,12 @@ mod tests {
         assert_eq!(parse_bytes("64MiB"), Ok(64 << 20));
         assert_eq!(parse_bytes("4GB"), Ok(4_000_000_000));
         assert_eq!(parse_bytes("12"), Ok(12));
+        assert_eq!(parse_seconds("24h"), Ok(86_400));
+        assert!(
+            parse_seconds("24").is_err()
+                && parse_seconds("h").is_err()
+                && parse_seconds("9999999999999999999d").is_err()
+        );
         assert!(parse_bytes("64 parsecs").is_err() && parse_bytes("MiB").is_err() && parse_bytes("99999999T").is_err());
     }
 

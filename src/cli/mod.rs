@@ -27,6 +27,7 @@ mod reporting;
 mod rooting;
 mod signing;
 mod sourcing;
+mod storing;
 mod wanting;
 
 mod audit;
@@ -45,6 +46,7 @@ mod receipt;
 mod resolve;
 mod seed;
 mod serve;
+mod store;
 mod sync;
 mod trust;
 mod unpack;
@@ -111,6 +113,7 @@ enum Command {
     Diff(diff::Arguments),
     Generate(generate::Arguments),
     Serve(serve::Arguments),
+    Store(store::Arguments),
     Seed(seed::Arguments),
     Unpack(unpack::Arguments),
     Keygen(keygen::Arguments),
@@ -152,6 +155,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Diff(arguments) => diff::run(arguments, &environment, &output),
         Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
+        Command::Store(arguments) => store::run(arguments, &environment, &output),
         Command::Seed(arguments) => seed::run(arguments, &environment, &output),
         Command::Unpack(arguments) => unpack::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),

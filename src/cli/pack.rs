@@ -11,11 +11,13 @@ use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::sourcing::Sourcing;
+use super::storing::Storing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
 use crate::flow::{Aims, Context, PackRequest, Packed, Pins, Remembering, estimate, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Pull what is wanted, verify it under a policy, and write a signed bundle
 ///
@@ -46,6 +48,8 @@ pub struct Arguments {
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
+    storing: Storing,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -55,12 +59,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
     let basis = arguments.basing.basis()?;
-    let progress = output.progress();
-    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let progress = Arc::new(output.progress());
+    let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let piped = arguments.output.as_os_str() == "-";
     let opening = || arguments.connecting.remote(environment);
     let supply = arguments.sourcing.supply(opening, (beside, environment), &context, output)?;
     let wanted = supply.wanted(&arguments.wanting)?;
-    let source = Remembering::new(supply.source());
+    let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), piped)?;
+    let source = Remembering::new(&stocked);
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
@@ -70,17 +76,18 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let leaving = basis.leaving(&asked);
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, leaving, options };
     if arguments.dry_run {
-        let out = (arguments.output.as_os_str() != "-").then_some(arguments.output.as_path());
+        let out = (!piped).then_some(arguments.output.as_path());
         let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
         return measured(&estimate, None, Form::Table, output);
     }
-    let packed = if arguments.output.as_os_str() == "-" {
+    let packed = if piped {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {
         pack(request, &source, &arguments.output, &context)?
     };
     output.findings(&packed.warnings);
-    show(&packed, !keys.is_empty(), arguments.output.as_os_str() == "-", output);
+    arguments.storing.keep(&stocked, &arguments.wanting.job("pack"), output);
+    show(&packed, !keys.is_empty(), piped, output);
     Ok(DONE)
 }
 

@@ -11,6 +11,7 @@ use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::sourcing::{Sourcing, Supply};
+use super::storing::{Job, Storing};
 use crate::discover::{Narrowing, PlatformRule};
 use crate::document::lock::Lock;
 use crate::flow::{
@@ -19,6 +20,7 @@ use crate::flow::{
 use crate::model::running::RunningImages;
 use crate::trust::LOCK_STATEMENT;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Find out what a mirror file stands for, and pin it by digest in a lock
 ///
@@ -64,6 +66,8 @@ pub struct Arguments {
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
+    storing: Storing,
+    #[command(flatten)]
     connecting: Connecting,
 }
 
@@ -86,6 +90,11 @@ fn wanted(arguments: &Arguments, supply: &Supply, environment: &Environment) -> 
     }
 }
 
+/// Returns how a store calls this job.
+fn job(arguments: &Arguments) -> Job {
+    Job::about("resolve", arguments.file.as_ref().unwrap_or(&arguments.lock))
+}
+
 /// Resolves.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     let earlier = match arguments.lock.exists() {
@@ -98,11 +107,12 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         names => Update::Named(names.to_vec()),
     };
     let keys = arguments.signing.keys(environment)?;
-    let progress = output.progress();
-    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let progress = Arc::new(output.progress());
+    let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let opening = || arguments.connecting.remote(environment);
     let supply = arguments.sourcing.supply(opening, (Some(&arguments.lock), environment), &context, output)?;
-    let source = Remembering::new(supply.source());
+    let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), false)?;
+    let source = Remembering::new(&stocked);
     let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
     let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)?, narrowing };
@@ -118,6 +128,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     if arguments.evidence {
         note_beside(&mut lookup.resolved.lock, &source, &context)?;
     }
+    arguments.storing.keep(&stocked, &job(&arguments), output);
     let lock = &lookup.resolved.lock;
     output.findings(&lookup.findings);
     if lock.artifacts.is_empty() {

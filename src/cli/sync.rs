@@ -10,9 +10,11 @@ use super::receiving::{Receiving, report};
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::sourcing::Sourcing;
+use super::storing::Storing;
 use super::wanting::Wanting;
 use crate::flow::{Context, Pins, Remembering, SyncRequest, look_up, sync, take_guard};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Mirror from registries, or from files of another tool, to a registry, with no bundle between
 ///
@@ -32,6 +34,8 @@ pub struct Arguments {
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
+    storing: Storing,
+    #[command(flatten)]
     connecting: Connecting,
     /// File that keeps two runs of one job apart
     #[arg(long, value_name = "FILE")]
@@ -48,12 +52,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let (_, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
-    let progress = output.progress();
-    let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let progress = Arc::new(output.progress());
+    let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let opening = || arguments.connecting.remote(environment);
     let supply = arguments.sourcing.supply(opening, (None, environment), &context, output)?;
     let wanted = supply.wanted(&arguments.wanting)?;
-    let source = Remembering::new(supply.source());
+    let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), false)?;
+    let source = Remembering::new(&stocked);
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
@@ -66,6 +71,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         now: &clock::now,
     };
     let synced = sync(request, &source, place.destination(), &context)?;
+    if synced.failure.is_none() && synced.receipt.is_some() {
+        arguments.storing.keep(&stocked, &arguments.wanting.job("sync"), output);
+    }
     report(synced, (&arguments.receiving, &keys), arguments.output, output)?;
     Ok(DONE)
 }

@@ -2,6 +2,7 @@
 
 use super::error::CliError;
 use super::judging::public_keys;
+use super::storing::Job;
 use crate::discover::PlatformRule;
 use crate::document::lock::SubsetDigest;
 use crate::flow::Wanted;
@@ -42,6 +43,14 @@ impl Wanting {
                 let images: Result<Vec<ImageRef>, _> = references.iter().map(|text| text.parse()).collect();
                 Ok(Wanted::References(images?, self.rule()?))
             }
+        }
+    }
+
+    /// Returns how a store calls the job that was named.
+    pub fn job(&self, verb: &'static str) -> Job {
+        match self.file.as_ref().or(self.lock.as_ref()) {
+            Some(path) => Job::about(verb, path),
+            None => Job { verb, called: "references".to_owned(), tells_apart: self.references.join("\n").into_bytes() },
         }
     }
 

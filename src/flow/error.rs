@@ -5,6 +5,7 @@ use crate::discover::{DiscoverError, Seen};
 use crate::document::PaperError;
 use crate::document::request::Request;
 use crate::model::{Digest, Fault, Finding};
+use crate::store::cache::StoreError;
 use crate::trust::{MergeError, RootError, SealError, TrustError, TufError};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,6 +104,9 @@ pub enum FlowError {
         /// Reason in words.
         why: String,
     },
+    /// A store of content between runs cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A signature could not be made or checked.
     #[error(transparent)]
     Seal(#[from] SealError),

@@ -68,7 +68,7 @@ impl<'a> Making<'a> {
         let documents = match made.file_documents() {
             Some(documents) => documents,
             None => {
-                let archive = self.inner.file(&made.url, Some(made.size), 0)?.content;
+                let archive = self.inner.pinned(&made.url, &made.digest, Some(made.size), 0)?.content;
                 made.chart_documents(&ChartYaml::unpack(archive, made.url.as_str())?)
             }
         };
@@ -97,7 +97,7 @@ impl<'a> Making<'a> {
 impl BlobSource for Making<'_> {
     fn open(&self, at: &Repository, want: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Fault> {
         if let Some((_, _, made)) = self.in_repository(at).into_iter().find(|(_, _, made)| made.digest == want.digest) {
-            return Ok(self.inner.file(&made.url, Some(made.size), from)?.content);
+            return Ok(self.inner.pinned(&made.url, &made.digest, Some(made.size), from)?.content);
         }
         match self.configuration(at, &want.digest)? {
             Some(mut config) => {
@@ -152,6 +152,10 @@ impl FileSource for Making<'_> {
     fn file(&self, url: &FileUrl, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
         self.inner.file(url, size, from)
     }
+
+    fn pinned(&self, url: &FileUrl, digest: &Digest, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
+        self.inner.pinned(url, digest, size, from)
+    }
 }
 
 /// Makes an artifact for the first time, and returns what a lock says of it with its manifest.
@@ -159,7 +163,10 @@ impl FileSource for Making<'_> {
 /// A chart archive is read whole. So is a file up to [`limits::FILE_PROBE_BYTES`]; of a larger one only the size that the
 /// server states is taken, and its bytes are checked against the digest when they are fetched to be packed.
 pub fn make(name: &ImageRef, wish: &MadeWish, files: &dyn FileSource) -> Result<(Made, Descriptor), Fault> {
-    let OpenFile { size, content } = files.file(&wish.url, None, 0)?;
+    let OpenFile { size, content } = match &wish.digest {
+        Some(digest) => files.pinned(&wish.url, digest, None, 0)?,
+        None => files.file(&wish.url, None, 0)?,
+    };
     let made = |content: Content| Made {
         form: wish.form.clone(),
         url: wish.url.clone(),

@@ -10,7 +10,6 @@ mod beside;
 mod bill;
 mod catalogues;
 mod charts;
-mod checked;
 mod choose;
 mod context;
 mod countersign;
@@ -48,6 +47,7 @@ mod shelve;
 mod shipment;
 mod signed_paper;
 mod still_there;
+mod store_check;
 mod subset;
 mod sync;
 mod trust_accept;
@@ -97,6 +97,7 @@ pub use shipment::{NeededBlob, Shipment};
 pub use signed_paper::{
     AcceptedReceipt, ReceiptDemand, accept_receipt, is_time, publish_signed, read_signed, signature_path,
 };
+pub use store_check::{CheckedStore, FoundBad, MissingBlob, Request as CheckStoreRequest, check as check_store};
 pub use sync::{Request as SyncRequest, sync};
 pub use trust_accept::{AcceptRequest, Accepted, CarriedRecord, accept as accept_root, read_recorded, record_path};
 pub use trust_export::carried_root;

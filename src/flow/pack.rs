@@ -13,7 +13,7 @@ use crate::bundle::{
 use crate::document::lock::Lock;
 use crate::model::event::Stage;
 use crate::model::port::Source;
-use crate::model::{Descriptor, Digest, Event, Fault, Finding, MediaType, Repository};
+use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, Finding, MediaType, Repository};
 use crate::trust::{BUNDLE_STATEMENT, Judge, SigningKey, seal_by};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -167,7 +167,8 @@ fn fill(
 ) -> Result<(), FlowError> {
     let moved = |bytes| context.tell(Event::Moved { stage: Stage::Pack, bytes });
     let mut pending = pending.clone();
-    for round in 1..=TRIES {
+    let (mut tries, mut spoiled) = (1, false);
+    loop {
         context.go_on()?;
         let item = || format!("{}@{}", place(origin, &pending.descriptor), pending.descriptor.digest);
         let content = open_at(source, origin, &pending.descriptor, pending.from)
@@ -175,12 +176,17 @@ fn fill(
         let mut content = context.stoppable(content);
         match writer.fill(&pending, &mut *content, &moved) {
             Ok(()) => break,
-            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => {
-                pending.from = 0
+            Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if tries < TRIES => {
+                tries += 1;
+                pending.from = 0;
             }
-            Err(FillError::Source { source, .. }) => {
+            Err(FillError::Source { source, kept, .. }) => {
                 let fault = Fault::from_io(source, &item(), "ended early");
-                return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));
+                // A copy that turned out to be bad before its end; what is kept of it is judged with the rest of another.
+                if fault.kind != FaultKind::Damaged || std::mem::replace(&mut spoiled, true) {
+                    return Err(FlowError::Source(vec![ItemFault { item: item(), fault }]));
+                }
+                pending.from = kept;
             }
             Err(error) => return Err(damaged_or_disk(item(), error)),
         }
@@ -207,9 +213,9 @@ fn open_at(
     want: &Descriptor,
     from: u64,
 ) -> Result<Box<dyn std::io::Read + Send>, Fault> {
-    let at = origin.get(&want.digest).ok_or_else(|| {
-        Fault::new(crate::model::FaultKind::Missing, want.digest.to_string(), "no source is known for it")
-    })?;
+    let at = origin
+        .get(&want.digest)
+        .ok_or_else(|| Fault::new(FaultKind::Missing, want.digest.to_string(), "no source is known for it"))?;
     source.open(at, want, from)
 }
 

@@ -51,6 +51,10 @@ impl FileSource for Remembering<'_> {
     fn file(&self, url: &FileUrl, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
         self.inner.file(url, size, from)
     }
+
+    fn pinned(&self, url: &FileUrl, digest: &Digest, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
+        self.inner.pinned(url, digest, size, from)
+    }
 }
 
 impl ImageSource for Remembering<'_> {

@@ -3,7 +3,6 @@
 //! Everything from a bundle stands under the name that an import would give it, and once more under the name at the
 //! host that it came from, for clients that ask a mirror of that host.
 
-use super::checked::Checked;
 use super::error::FlowError;
 use super::judge_again::judge_again;
 use super::opened::{Opened, open};
@@ -13,7 +12,7 @@ use crate::document::lock::LockedArtifact;
 use crate::model::evidence::FindingClass;
 use crate::model::port::{BlobSource, ImageSource};
 use crate::model::{
-    Descriptor, Digest, Fault, FaultKind, Finding, ImageDocument, ImageRef, Reference, Repository, Tag, limits,
+    Checked, Descriptor, Digest, Fault, FaultKind, Finding, ImageDocument, ImageRef, Reference, Repository, Tag, limits,
 };
 use crate::serve::{Shelf, Spot};
 use crate::store::LayoutFolder;

@@ -6,14 +6,14 @@ use super::error::FlowError;
 use super::gather::{Gathered, gather};
 use super::import::Imported;
 use super::making::Making;
-use super::plan_delivery::{Prefix, plan};
+use super::plan_delivery::{BlobPlan, Prefix, plan};
 use super::pool;
 use super::preflight::{self, Mode};
 use super::receipt::{Frame, receipt};
 use crate::document::lock::Lock;
 use crate::model::event::Stage;
 use crate::model::port::{Destination, Source};
-use crate::model::{Descriptor, Event};
+use crate::model::{Descriptor, Event, FaultKind};
 use crate::trust::Judge;
 use std::io::{self, Read};
 
@@ -78,18 +78,26 @@ pub fn sync(
 
 fn run(delivery: &Delivery<'_>, open: Reopen<'_>, context: &Context<'_>) -> Result<(), FlowError> {
     pool::each(&delivery.ready(), context.threads, |at| delivery.publish(*at))?;
-    pool::each(&delivery.streamed(), context.threads, |blob| {
-        context.go_on()?;
-        let Some(content) = open(&blob.descriptor)? else { return delivery.blob(blob, None) };
-        let mut content = context.stoppable(content);
-        let mut counted = Counted { content: &mut *content, context, broke: false };
-        match delivery.blob(blob, Some(Content::Unchecked(&mut counted))) {
-            // The destination only passed on that the source ended early.
-            Err(FlowError::Destination(item)) if counted.broke => Err(FlowError::Source(vec![item])),
-            other => other,
+    pool::each(&delivery.streamed(), context.threads, |blob| match stream(delivery, blob, open, context) {
+        // Bytes that were known to be wrong before they ended: those of another copy may be right.
+        Err(FlowError::Source(items)) if items.iter().all(|item| item.fault.kind == FaultKind::Damaged) => {
+            stream(delivery, blob, open, context)
         }
+        other => other,
     })?;
     Ok(())
+}
+
+fn stream(delivery: &Delivery<'_>, blob: &BlobPlan, open: Reopen<'_>, context: &Context<'_>) -> Result<(), FlowError> {
+    context.go_on()?;
+    let Some(content) = open(&blob.descriptor)? else { return delivery.blob(blob, None) };
+    let mut content = context.stoppable(content);
+    let mut counted = Counted { content: &mut *content, context, broke: false };
+    match delivery.blob(blob, Some(Content::Unchecked(&mut counted))) {
+        // The destination only passed on that the source ended early.
+        Err(FlowError::Destination(item)) if counted.broke => Err(FlowError::Source(vec![item])),
+        other => other,
+    }
 }
 
 /// Tells of the bytes that pass, and remembers whether their source broke.

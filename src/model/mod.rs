@@ -3,6 +3,7 @@
 //!
 //! This room does no input or output, keeps no state and may name no other room.
 
+pub mod checked;
 pub mod descriptor;
 pub mod digest;
 pub mod event;
@@ -16,6 +17,7 @@ pub mod port;
 pub mod reference;
 pub mod running;
 
+pub use checked::Checked;
 pub use descriptor::{Descriptor, MediaType, Platform};
 pub use digest::{Algorithm, Content, Digest, Digester};
 pub use event::{Event, EventSink};

@@ -61,6 +61,11 @@ pub trait FileSource: Send + Sync {
     /// As with blobs, the reader goes on by itself after a break, and whoever writes its bytes down checks them. Where no
     /// size is known it may give any number of bytes: the reader bounds it.
     fn file(&self, url: &FileUrl, size: Option<u64>, from: u64) -> Result<OpenFile, Fault>;
+    /// The same for a file whose digest is known: a source that keeps content may have it without asking.
+    fn pinned(&self, url: &FileUrl, digest: &Digest, size: Option<u64>, from: u64) -> Result<OpenFile, Fault> {
+        let _ = digest;
+        self.file(url, size, from)
+    }
 }
 
 /// Takes blobs.

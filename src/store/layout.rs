@@ -67,6 +67,7 @@ impl LayoutFolder {
             if error == rustix::io::Errno::WOULDBLOCK { OpenError::Busy(root.to_owned()) } else { disk(error.into()) }
         })?;
         let empty = fs::read_dir(root).map_err(disk)?.next().is_none();
+        refuse_links(root)?;
         for algorithm in ["sha256", "sha512"] {
             fs::create_dir_all(root.join("blobs").join(algorithm)).map_err(disk)?;
         }
@@ -97,6 +98,7 @@ impl LayoutFolder {
         if !root.join("oci-layout").exists() {
             return Err(OpenError::Foreign(root.to_owned(), "oci-layout is missing".to_owned()));
         }
+        refuse_links(root)?;
         check_version(root)?;
         let index = Mutex::new(read_index(root)?);
         Ok(Self { root: root.to_owned(), measured: root.to_owned(), index, _guard: guard })
@@ -200,6 +202,16 @@ impl LayoutFolder {
         }
         Ok(())
     }
+}
+
+/// Refuses a layout whose folders of blobs are links: what they lead to is no part of it.
+fn refuse_links(root: &Path) -> Result<(), OpenError> {
+    for name in ["blobs", "blobs/sha256", "blobs/sha512"] {
+        if fs::symlink_metadata(root.join(name)).is_ok_and(|found| !found.is_dir()) {
+            return Err(OpenError::Foreign(root.to_owned(), format!("{name} is not a folder of it")));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the bytes that the file system of `folder` offers to this user.

@@ -295,10 +295,10 @@ fn documents_that_cannot_be_are_refused_by_name() {
 // ---- the place where a bundle is written ----
 
 /// A small file system of its own, where this may be mounted.
-struct SmallDisk(PathBuf);
+pub struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(folder: PathBuf, options: &str) -> Option<Self> {
+    pub fn mount(folder: PathBuf, options: &str) -> Option<Self> {
         std::fs::create_dir_all(&folder).unwrap();
         let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder).output();
         let mounted = mount.is_ok_and(|ran| ran.status.success());
@@ -308,7 +308,7 @@ impl SmallDisk {
         mounted.then_some(Self(folder))
     }
 
-    fn remount(&self, options: &str) {
+    pub fn remount(&self, options: &str) {
         let how = format!("remount,{options}");
         assert!(Command::new("mount").args(["-o", &how]).arg(&self.0).status().unwrap().success());
     }

@@ -629,22 +629,7 @@ proptest! {
         cut in proptest::option::of(14_500u64..60_000),
         policy: bool,
     ) {
-        let mut world = World::new();
-        if !policy {
-            world.papers.policy = None;
-        }
-        for (seed, (size, kind, plain)) in blobs.iter().enumerate() {
-            let bytes = if *plain { vec![seed as u8; *size] } else { noise(seed as u64, *size) };
-            if world.blobs.contains_key(&Digest::of(&bytes)) {
-                continue;
-            }
-            match kind {
-                0 => world.add(MediaType::OCI_MANIFEST, Class::Manifest, bytes, true),
-                1 => world.add(MediaType::OCI_LAYER_TAR, Class::Payload, bytes, false),
-                2 => world.add(MediaType::OCI_CONFIG, Class::Evidence, bytes, *plain),
-                _ => world.add(MediaType::OCI_LAYER_ZSTD, Class::Payload, bytes, false),
-            };
-        }
+        let world = shaped(&blobs, policy);
         let folder = tempfile::tempdir().unwrap();
         let written = world.write(&folder.path().join("b"), small_chunks(cut));
         world.assert_read(Input::Files(written.volumes.clone()));
@@ -655,4 +640,67 @@ proptest! {
         check(Input::Files(written.volumes), 2, &|n| { moved.fetch_add(n, std::sync::atomic::Ordering::Relaxed); });
         prop_assert!(moved.into_inner() <= written.bytes);
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
+    /// Two readers that share no line agree about any bundle, and about any byte of it that changed.
+    #[test]
+    fn a_second_reader_agrees_about_any_bundle(
+        blobs in proptest::collection::vec((0usize..14_000, 0u8..4, any::<bool>()), 0..9),
+        cut in proptest::option::of(14_500u64..60_000),
+        policy: bool,
+        hit: prop::sample::Index,
+        bit in 0u8..8,
+    ) {
+        if !installed("python3") || !installed("zstd") {
+            return Ok(());
+        }
+        let world = shaped(&blobs, policy);
+        let folder = tempfile::tempdir().unwrap();
+        let written = world.write(&folder.path().join("b"), small_chunks(cut));
+        let tree = folder.path().join("tree");
+        let second = || {
+            let mut command = Command::new("python3");
+            command.arg(repository("scripts/read_bundle.py")).arg(&tree).args(&written.volumes).output().unwrap()
+        };
+        let output = second();
+        prop_assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_tree(&world, &tree);
+        let volume = &written.volumes[hit.index(written.volumes.len())];
+        let mut bytes = std::fs::read(volume).unwrap();
+        let at = hit.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        std::fs::write(volume, &bytes).unwrap();
+        let found = check(Input::Files(written.volumes.clone()), 1, &|_| {}).findings;
+        prop_assert!(!found.is_empty(), "byte {} of {} changed", at, volume.display());
+        prop_assert!(!second().status.success(), "byte {} of {} changed", at, volume.display());
+    }
+}
+
+/// A bundle of blobs of these sizes, kinds and contents, each once.
+fn shaped(blobs: &[(usize, u8, bool)], policy: bool) -> World {
+    let mut world = World::new();
+    if !policy {
+        world.papers.policy = None;
+    }
+    for (seed, (size, kind, plain)) in blobs.iter().enumerate() {
+        let bytes = if *plain { vec![seed as u8; *size] } else { noise(seed as u64, *size) };
+        if world.blobs.contains_key(&Digest::of(&bytes)) {
+            continue;
+        }
+        match kind {
+            0 => world.add(MediaType::OCI_MANIFEST, Class::Manifest, bytes, true),
+            1 => world.add(MediaType::OCI_LAYER_TAR, Class::Payload, bytes, false),
+            2 => world.add(MediaType::OCI_CONFIG, Class::Evidence, bytes, *plain),
+            _ => world.add(MediaType::OCI_LAYER_ZSTD, Class::Payload, bytes, false),
+        };
+    }
+    world
+}
+
+#[test]
+fn the_second_reader_is_short_enough_to_be_read() {
+    let text = std::fs::read_to_string(repository("scripts/read_bundle.py")).unwrap();
+    assert!(text.lines().count() <= 150, "{} lines", text.lines().count());
 }

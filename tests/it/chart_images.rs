@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Packs files below a folder of the chart's name, as Helm does.
-fn archive(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
+pub fn archive(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for (path, text) in files {
         let mut header = tar::Header::new_ustar();
@@ -24,12 +24,12 @@ fn archive(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-fn about(name: &str, version: &str, more: &str) -> String {
+pub fn about(name: &str, version: &str, more: &str) -> String {
     format!("apiVersion: v2\nname: {name}\nversion: {version}\nappVersion: \"9.1\"\n{more}")
 }
 
 /// A Deployment whose container has these lines.
-fn deployment(container: &str) -> String {
+pub fn deployment(container: &str) -> String {
     format!(
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: d}}\nspec:\n  template:\n    spec:\n      containers:\n      \
          - name: a\n        {}\n",
@@ -453,7 +453,7 @@ fn a_library_gives_no_image_and_no_error() {
 }
 
 /// A Helm repository with a leaf chart in two versions.
-fn repository(files: &FileServer) -> Vec<u8> {
+pub fn repository(files: &FileServer) -> Vec<u8> {
     let leaf = archive(
         "leaf",
         &[
@@ -471,7 +471,7 @@ fn repository(files: &FileServer) -> Vec<u8> {
     leaf
 }
 
-fn address(files: &FileServer) -> String {
+pub fn address(files: &FileServer) -> String {
     files.url("/charts/index.yaml").to_string().trim_end_matches("/index.yaml").to_owned()
 }
 

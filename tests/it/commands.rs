@@ -34,6 +34,7 @@ fn help_and_version_exit_with_0() {
         "lock",
         "diff",
         "generate",
+        "store",
         "trust",
         "policy",
         "keygen",

@@ -13,10 +13,10 @@ const KILLS: u32 = 110;
 const ROUND: u32 = 11;
 
 /// A pseudo-random sequence: a failure names its seed.
-struct Dice(u64);
+pub struct Dice(pub u64);
 
 impl Dice {
-    fn roll(&mut self, below: u64) -> u64 {
+    pub fn roll(&mut self, below: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -31,7 +31,7 @@ fn images() -> Vec<Sample> {
 }
 
 /// Starts `command`, kills it after a random part of `whole`, and returns whether it was still at work.
-fn kill(mut command: Command, dice: &mut Dice, whole: Duration) -> bool {
+pub fn kill(mut command: Command, dice: &mut Dice, whole: Duration) -> bool {
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let micros = dice.roll(u64::try_from(whole.as_micros()).unwrap());
     let until = Instant::now() + Duration::from_micros(micros);

@@ -100,7 +100,11 @@ fn blob(name: &ImageRef, layer: &Descriptor, source: &dyn Source) -> Result<Vec<
 }
 
 fn file(url: &FileUrl, digest: Option<&Digest>, source: &dyn Source) -> Result<Vec<u8>, Fault> {
-    let bytes = bounded(source.file(url, None, 0)?.content, url.as_str())?;
+    let opened = match digest {
+        Some(digest) => source.pinned(url, digest, None, 0)?,
+        None => source.file(url, None, 0)?,
+    };
+    let bytes = bounded(opened.content, url.as_str())?;
     checked(bytes, digest, url.as_str())
 }
 

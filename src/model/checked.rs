@@ -1,6 +1,8 @@
 //! Bytes that are hashed while they are read: their last piece is handed out only if all of them match.
 
-use crate::model::{Descriptor, Digester, Fault, FaultKind};
+use super::descriptor::Descriptor;
+use super::digest::Digester;
+use super::fault::{Fault, FaultKind};
 use std::io::{self, Read};
 
 /// Reads content from its first byte and fails before its last where it is not what was promised.
