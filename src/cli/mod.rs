@@ -12,6 +12,7 @@ mod human;
 mod judging;
 mod listing;
 mod marks;
+mod narrowing;
 mod output;
 mod policy_files;
 mod progress;

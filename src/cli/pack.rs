@@ -5,12 +5,13 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
+use super::narrowing::Narrowed;
 use super::output::Output;
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
-use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
+use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, Wanted, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
 
@@ -33,6 +34,8 @@ pub struct Arguments {
     #[command(flatten)]
     judging: Judging,
     #[command(flatten)]
+    narrowed: Narrowed,
+    #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
     connecting: Connecting,
@@ -47,7 +50,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let source = Remembering::new(&remote);
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
+    let (charts, narrowing) =
+        (arguments.rendering.reading(environment)?, arguments.narrowed.meant(matches!(wanted, Wanted::Mirror(_)))?);
+    let pins = Pins { charts, narrowing, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };

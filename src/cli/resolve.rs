@@ -7,13 +7,14 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::listing;
 use super::lock::destinations;
+use super::narrowing::Narrowed;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
-use crate::discover::Narrowing;
 use crate::document::lock::Lock;
 use crate::flow::{
-    Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
+    Context, Failed, FlowError, Pins, Remembering, Resolved, Update, Wanted, list, look_up, note_beside,
+    publish_signed, read_paper,
 };
 use crate::model::running::RunningImages;
 use crate::trust::LOCK_STATEMENT;
@@ -28,13 +29,8 @@ pub struct Arguments {
     /// Mirror file
     #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present = "from_kubeconfig")]
     file: Option<PathBuf>,
-    /// Of all Blueprints and Flux releases that the mirror file wants for themselves (also as roots), take only those that fit,
-    /// with what they need; a pattern such as `harbor` or `bp-h*`, repeatable. Its other sources stay as they are
-    #[arg(long, value_name = "PATTERN", requires = "file")]
-    include: Vec<String>,
-    /// Leave out the Blueprints and Flux releases that fit; an error where something that is kept needs one. Repeatable
-    #[arg(long, value_name = "PATTERN", requires = "file")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    narrowed: Narrowed,
     #[command(flatten)]
     reaching: Reaching,
     /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
@@ -98,15 +94,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let source = Remembering::new(&remote);
-    let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
-    let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
+    let narrowing = arguments.narrowed.meant(arguments.file.is_some())?;
+    let wanted = wanted(&arguments, environment)?;
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)?, narrowing };
     if let (true, Some(file)) = (arguments.list, &arguments.file) {
-        return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
+        return listing::show(list(file, &pins, &source, &context)?, arguments.output, output);
     }
-    let wanted = wanted(&arguments, environment)?;
     let lookup = look_up(&wanted, pins, &source, &context);
-    if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
+    if let (Err(Failed { error: FlowError::Undecided(seen), .. }), Form::Json) = (&lookup, arguments.output) {
         output.json(&serde_json::json!({ "undecided": seen }));
     }
     let mut lookup = lookup?;
@@ -119,19 +114,26 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         output.note("warning: no artifact came out of it; `airlift resolve --list` shows what was looked at");
     }
     if arguments.dry_run {
-        destinations::show(lock, "", arguments.output, output);
+        if arguments.output == Form::Table {
+            tell_moved(&lookup.resolved, "would move", output);
+        }
+        destinations::show_moved(lock, &lookup.resolved.moved, arguments.output, output);
         return Ok(DONE);
     }
     publish_signed(&arguments.lock, &lock.to_bytes(), LOCK_STATEMENT, &keys)?;
     match arguments.output {
         Form::Json => output.json(lock),
         Form::Table => {
-            for (source, old, new) in &lookup.resolved.moved {
-                output.result(format!("moved {source}: {} → {}", old.short(), new.short()));
-            }
+            tell_moved(&lookup.resolved, "moved", output);
             let artifacts = human::count(lock.artifacts.len() as u64, "artifact");
             output.result(format!("pinned {artifacts} in {}", arguments.lock.display()));
         }
     }
     Ok(DONE)
+}
+
+fn tell_moved(resolved: &Resolved, word: &str, output: &Output) {
+    for (source, old, new) in &resolved.moved {
+        output.result(format!("{word} {source}: {} → {}", old.short(), new.short()));
+    }
 }

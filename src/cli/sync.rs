@@ -5,12 +5,13 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::judging::Judging;
+use super::narrowing::Narrowed;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::wanting::Wanting;
-use crate::flow::{Context, Pins, Remembering, SyncRequest, look_up, sync, take_guard};
+use crate::flow::{Context, Pins, Remembering, SyncRequest, Wanted, look_up, sync, take_guard};
 use std::path::PathBuf;
 
 /// Mirror from registries to a registry, with no bundle between
@@ -26,6 +27,8 @@ pub struct Arguments {
     signing: Signing,
     #[command(flatten)]
     judging: Judging,
+    #[command(flatten)]
+    narrowed: Narrowed,
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
@@ -50,7 +53,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
+    let (charts, narrowing) =
+        (arguments.rendering.reading(environment)?, arguments.narrowed.meant(matches!(wanted, Wanted::Mirror(_)))?);
+    let pins = Pins { charts, narrowing, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let request = SyncRequest {
