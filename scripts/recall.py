@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares the images that `airlift resolve --list` finds in charts with a list of what they really run.
 
-    scripts/recall.py --charts FOLDER --expected FOLDER [--subcharts FOLDER] [--airlift PROGRAM] [--renderer own|helm]
+    scripts/recall.py --charts FOLDER --expected FOLDER [--subcharts FOLDER] [--airlift PROGRAM] [--renderer own|helm|both]
 
 The folder of charts holds the wrapper charts at the paths that `expected-images.json` names. The folder of subcharts
 holds upstream charts by their name, `NAME/Chart.yaml`, where somebody has brought them: nothing of it is kept. A chart whose
@@ -26,7 +26,7 @@ def parse():
     arguments.add_argument("--expected", required=True, type=Path)
     arguments.add_argument("--subcharts", type=Path)
     arguments.add_argument("--airlift", default="target/release/airlift")
-    arguments.add_argument("--renderer", default="auto")
+    arguments.add_argument("--renderer", default="own")
     arguments.add_argument("-v", "--verbose", action="store_true", help="name what is missing and what is too much")
     return arguments.parse_args()
 
@@ -55,8 +55,8 @@ def ask(options, folder, values, kube):
     (folder / "mirror.yaml").write_text(MIRROR.format(values=json.dumps(values), kube=json.dumps(kube)))
     command = [options.airlift, "resolve", "-f", "mirror.yaml", "--list", "-o", "json", "--retries", "0"]
     ran = subprocess.run(command + ["--renderer", options.renderer], cwd=folder, capture_output=True, text=True, check=False)
-    document = json.loads(ran.stdout) if ran.stdout.strip() else None
-    return document, ran.stderr
+    document = json.loads(ran.stdout) if ran.stdout.strip() else {}
+    return document if document.get("complete") else None, ran.stderr
 
 
 def measure(options, folder, chart, expected, wanted):

@@ -12,6 +12,7 @@
 //! | `values` | values as Helm reads and lays them over one another |
 //! | `coalesce` `enabled` | which subcharts count, and which values each of them sees |
 //! | `version` | versions and ranges as Helm reads them |
+//! | `schema` | what a chart says that values have to be |
 //! | `render` | what is asked for and what comes out |
 //! | `program` | the `helm` program |
 //! | `own` `template` `functions` | the own renderer: scope of a chart, the template language, its functions |
@@ -33,6 +34,7 @@ mod metadata;
 mod own;
 mod program;
 mod render;
+mod schema;
 mod template;
 mod values;
 mod version;
@@ -42,5 +44,6 @@ pub use metadata::{ChartKind, Dependency, ImportValues, Metadata};
 pub use own::OwnRenderer;
 pub use program::HelmProgram;
 pub use render::{KubernetesVersion, RenderError, Rendered, RenderedFile, Renderer, Request};
+pub use schema::not_checked;
 pub use values::{ValuesError, load_values};
 pub use version::{Constraint, Version, in_range};

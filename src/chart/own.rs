@@ -6,6 +6,7 @@ use super::functions::find;
 use super::load::Chart;
 use super::metadata::{ChartKind, Metadata};
 use super::render::{RenderError, Rendered, RenderedFile, Renderer, Request, check};
+use super::schema;
 use super::template::{Engine, Fail, List, ListKind, TableKind, Trouble, Value, parse};
 use super::values::together;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ const KNOWN: &str = "v1 admissionregistration.k8s.io/v1 admissionregistration.k8
     apiextensions.k8s.io/v1";
 
 /// Renders charts without any program. What is made up (passwords, certificates) is the same in every run, `now` is the
-/// start of 2024, and `values.schema.json` is not checked; `docs/adr/0011` has the differences from Helm.
+/// start of 2024; `docs/adr/0011` has the differences from Helm.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OwnRenderer;
 
@@ -64,6 +65,7 @@ fn render(chart: &Chart, request: &Request<'_>) -> Result<Rendered, RenderError>
     let given = together(request.values);
     let chart = &settle(chart, &given).map_err(wrong)?;
     let values = coalesce(chart, &given, Nulls::Remove).map_err(wrong)?;
+    schema::check(chart, &values).map_err(wrong)?;
     let mut templates = BTreeMap::new();
     let mut files = Vec::new();
     let top = Top { release: release(request), capabilities: capabilities(request) };

@@ -99,6 +99,10 @@ impl Renderer for HelmProgram {
     fn name(&self) -> String {
         format!("helm {}", self.version)
     }
+
+    fn checks_values(&self) -> bool {
+        true
+    }
 }
 
 fn writing(path: &Path, cause: io::Error) -> RenderError {

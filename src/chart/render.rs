@@ -85,6 +85,11 @@ pub trait Renderer {
 
     /// Says who renders, with a version, for the record.
     fn name(&self) -> String;
+
+    /// Returns whether values are checked against all that the `values.schema.json` of a chart may say.
+    fn checks_values(&self) -> bool {
+        false
+    }
 }
 
 /// Why a chart does not render.

@@ -3,6 +3,7 @@
 use super::environment::Environment;
 use super::error::CliError;
 use crate::flow::{FlowError, read_paper};
+use crate::model::reference::check_host;
 use crate::registry::{Credentials, HelperOutput, PlainHttp, Proxies, Remote, Settings};
 use secrecy::{SecretSlice, SecretString};
 use std::collections::BTreeSet;
@@ -14,9 +15,9 @@ use std::sync::Arc;
 /// How registries are reached.
 #[derive(clap::Args)]
 pub struct Connecting {
-    /// Speak plain HTTP with the registries named in this run
-    #[arg(long)]
-    plain_http: bool,
+    /// Speak plain HTTP with this host (`name[:port]`), repeatable; without =HOST, with all that are named in this run
+    #[arg(long, value_name = "HOST", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    plain_http: Vec<String>,
     /// Credentials in the form of docker's config.json or podman's auth.json [default: where those tools keep them]
     #[arg(long, value_name = "FILE")]
     authfile: Option<PathBuf>,
@@ -51,11 +52,28 @@ impl Connecting {
         self.concurrency.clamp(1, 64)
     }
 
+    /// Returns which hosts are spoken to without TLS.
+    fn plain(&self) -> Result<PlainHttp, CliError> {
+        if self.plain_http.iter().any(String::is_empty) {
+            return Ok(PlainHttp::All);
+        }
+        for host in &self.plain_http {
+            check_host(host).map_err(|(_, why)| {
+                let hint = "name it as references do: --plain-http=registry.example:5000";
+                CliError::usage(format!("--plain-http={host} names no host: {why}")).with_hint(hint)
+            })?;
+        }
+        Ok(match self.plain_http.is_empty() {
+            true => PlainHttp::Never,
+            false => PlainHttp::Listed(self.plain_http.iter().cloned().collect()),
+        })
+    }
+
     /// Makes the client.
     pub fn remote(&self, environment: &Environment) -> Result<Remote, CliError> {
         let client_certificate = self.client_certificate.as_deref().map(read_paper).transpose()?;
         let settings = Settings {
-            plain_http: if self.plain_http { PlainHttp::All } else { PlainHttp::Never },
+            plain_http: self.plain()?,
             credentials: self.credentials(environment)?,
             ca_files: self.ca_files.iter().map(|path| read_paper(path)).collect::<Result<_, FlowError>>()?,
             client_certificate: client_certificate.map(SecretSlice::from),

@@ -2,7 +2,7 @@
 
 use crate::bundle::{Lack, ReadClass, ReadError, WriteError};
 use crate::document::PaperError;
-use crate::flow::{AUTHORS_HINT, FlowError, ItemFault};
+use crate::flow::{AUTHORS_HINT, Failed, FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::reference::ReferenceError;
 use crate::model::{Fault, FaultKind, Finding};
@@ -38,6 +38,8 @@ pub struct CliError {
     pub causes: Vec<String>,
     /// What the reader can do.
     pub hints: Vec<String>,
+    /// What was noticed before it failed.
+    pub findings: Vec<Finding>,
     /// Exit number.
     pub code: u8,
 }
@@ -45,7 +47,8 @@ pub struct CliError {
 impl CliError {
     /// States that the command line cannot be meant.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { message: message.into(), picture: String::new(), causes: Vec::new(), hints: Vec::new(), code: USAGE }
+        let (picture, causes, hints, findings) = (String::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { message: message.into(), picture, causes, hints, findings, code: USAGE }
     }
 
     /// States that a file that a person named cannot be read or written.
@@ -96,7 +99,14 @@ impl From<FlowError> for CliError {
         }
         causes.dedup();
         let picture = format!("{error:#}");
-        Self { message: error.to_string(), picture, causes, hints: hints(&error), code: code(&error) }
+        let (hints, code) = (hints(&error), code(&error));
+        Self { message: error.to_string(), picture, causes, hints, findings: Vec::new(), code }
+    }
+}
+
+impl From<Failed> for CliError {
+    fn from(Failed { error, findings }: Failed) -> Self {
+        Self { findings, ..error.into() }
     }
 }
 

@@ -17,6 +17,7 @@ mod listing;
 mod loading;
 mod marks;
 mod measured;
+mod narrowing;
 mod output;
 mod policy_files;
 mod progress;

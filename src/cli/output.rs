@@ -103,6 +103,7 @@ impl Output {
 
     /// Shows an error and returns its exit number.
     pub fn fail(&self, error: &CliError) -> u8 {
+        self.findings(&error.findings);
         let mut stderr = std::io::stderr().lock();
         if self.json_log {
             let line = serde_json::json!({

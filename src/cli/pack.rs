@@ -7,6 +7,7 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
 use super::measured::measured;
+use super::narrowing::Narrowed;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
@@ -14,7 +15,9 @@ use super::sourcing::Sourcing;
 use super::storing::Storing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
-use crate::flow::{Aims, Context, PackRequest, Packed, Pins, Remembering, estimate, look_up, pack, pack_stream};
+use crate::flow::{
+    Aims, Context, PackRequest, Packed, Pins, Remembering, Wanted, estimate, look_up, pack, pack_stream,
+};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +49,8 @@ pub struct Arguments {
     #[command(flatten)]
     judging: Judging,
     #[command(flatten)]
+    narrowed: Narrowed,
+    #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
     storing: Storing,
@@ -67,7 +72,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let wanted = supply.wanted(&arguments.wanting)?;
     let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), piped)?;
     let source = Remembering::new(&stocked);
-    let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
+    let (charts, narrowing) =
+        (arguments.rendering.reading(environment)?, arguments.narrowed.meant(matches!(wanted, Wanted::Mirror(_)))?);
+    let pins = Pins { charts, narrowing, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     supply.check(&lookup.resolved.lock)?;

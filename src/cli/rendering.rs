@@ -7,8 +7,9 @@ use crate::flow::{ChartReading, RendererChoice};
 /// How charts are rendered.
 #[derive(clap::Args)]
 pub struct Rendering {
-    /// Who renders charts: the `helm` program (AIRLIFT_HELM, else the one in PATH), this program itself, or helm where it is there
-    #[arg(long, value_name = "RENDERER", default_value = "auto")]
+    /// Who renders charts: this program itself, the `helm` program (AIRLIFT_HELM, else the one in PATH), or both, and a chart
+    /// about which they disagree is refused
+    #[arg(long, value_name = "RENDERER", default_value = "own")]
     renderer: Who,
     /// Leave out what may be an image and waits for a decision, with a warning, instead of failing
     #[arg(long)]
@@ -17,22 +18,22 @@ pub struct Rendering {
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Who {
-    /// Helm where it is there, else this program.
-    Auto,
-    /// The `helm` program.
-    Helm,
     /// This program.
     Own,
+    /// The `helm` program.
+    Helm,
+    /// This program, with helm as its referee.
+    Both,
 }
 
 impl Rendering {
     /// Returns what was asked for.
     pub fn reading(&self, environment: &Environment) -> Result<ChartReading, CliError> {
-        let helm = environment.program("AIRLIFT_HELM", "helm");
-        let renderer = match (self.renderer, helm) {
-            (Who::Own, _) | (Who::Auto, None) => RendererChoice::Own,
-            (Who::Helm | Who::Auto, Some(path)) => RendererChoice::Helm(path),
-            (Who::Helm, None) => {
+        let renderer = match (self.renderer, environment.program("AIRLIFT_HELM", "helm")) {
+            (Who::Own, _) => RendererChoice::Own,
+            (Who::Helm, Some(path)) => RendererChoice::Helm(path),
+            (Who::Both, Some(path)) => RendererChoice::Both(path),
+            (Who::Helm | Who::Both, None) => {
                 return Err(CliError::usage("there is no helm program in PATH")
                     .with_hint("name it with AIRLIFT_HELM, or use --renderer own"));
             }
@@ -57,15 +58,15 @@ mod tests {
     }
 
     #[test]
-    fn helm_is_taken_where_it_is_there_unless_it_is_told_otherwise() {
+    fn helm_is_asked_only_where_it_is_wanted() {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("helm");
         std::fs::write(&program, "").unwrap();
         let path = format!("/none::{}", folder.path().display());
         let here = [("PATH", path.as_str())];
-        assert_eq!(chosen(Who::Auto, &here).unwrap(), RendererChoice::Helm(program));
+        assert_eq!(chosen(Who::Helm, &here).unwrap(), RendererChoice::Helm(program.clone()));
+        assert_eq!(chosen(Who::Both, &here).unwrap(), RendererChoice::Both(program));
         assert_eq!(chosen(Who::Own, &here).unwrap(), RendererChoice::Own);
-        assert_eq!(chosen(Who::Auto, &[("PATH", "/none")]).unwrap(), RendererChoice::Own);
         let named = [("PATH", path.as_str()), ("AIRLIFT_HELM", "/opt/helm")];
         assert_eq!(chosen(Who::Helm, &named).unwrap(), RendererChoice::Helm("/opt/helm".into()));
         let error = chosen(Who::Helm, &[]).unwrap_err();

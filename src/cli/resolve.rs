@@ -7,15 +7,17 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::listing;
 use super::lock::destinations;
+use super::narrowing::Narrowed;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::sourcing::{Sourcing, Supply};
 use super::storing::{Job, Storing};
-use crate::discover::{Narrowing, PlatformRule};
+use crate::discover::PlatformRule;
 use crate::document::lock::Lock;
 use crate::flow::{
-    Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
+    Context, Failed, FlowError, Pins, Remembering, Resolved, Update, Wanted, list, look_up, note_beside,
+    publish_signed, read_paper,
 };
 use crate::model::running::RunningImages;
 use crate::trust::LOCK_STATEMENT;
@@ -31,13 +33,8 @@ pub struct Arguments {
     /// Mirror file
     #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present_any = ["from_kubeconfig", "from"])]
     file: Option<PathBuf>,
-    /// Of all Blueprints and Flux releases that the mirror file wants for themselves (also as roots), take only those that fit,
-    /// with what they need; a pattern such as `harbor` or `bp-h*`, repeatable. Its other sources stay as they are
-    #[arg(long, value_name = "PATTERN", requires = "file")]
-    include: Vec<String>,
-    /// Leave out the Blueprints and Flux releases that fit; an error where something that is kept needs one. Repeatable
-    #[arg(long, value_name = "PATTERN", requires = "file")]
-    exclude: Vec<String>,
+    #[command(flatten)]
+    narrowed: Narrowed,
     #[command(flatten)]
     reaching: Reaching,
     #[command(flatten)]
@@ -113,15 +110,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let supply = arguments.sourcing.supply(opening, (Some(&arguments.lock), environment), &context, output)?;
     let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), false)?;
     let source = Remembering::new(&stocked);
-    let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
-    let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
+    let narrowing = arguments.narrowed.meant(arguments.file.is_some())?;
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)?, narrowing };
     if let (true, Some(file)) = (arguments.list, &arguments.file) {
-        return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
+        return listing::show(list(file, &pins, &source, &context)?, arguments.output, output);
     }
     let wanted = wanted(&arguments, &supply, environment)?;
     let lookup = look_up(&wanted, pins, &source, &context);
-    if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
+    if let (Err(Failed { error: FlowError::Undecided(seen), .. }), Form::Json) = (&lookup, arguments.output) {
         output.json(&serde_json::json!({ "undecided": seen }));
     }
     let mut lookup = lookup?;
@@ -135,19 +131,26 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         output.note("warning: no artifact came out of it; `airlift resolve --list` shows what was looked at");
     }
     if arguments.dry_run {
-        destinations::show(lock, "", arguments.output, output);
+        if arguments.output == Form::Table {
+            tell_moved(&lookup.resolved, "would move", output);
+        }
+        destinations::show_moved(lock, &lookup.resolved.moved, arguments.output, output);
         return Ok(DONE);
     }
     publish_signed(&arguments.lock, &lock.to_bytes(), LOCK_STATEMENT, &keys)?;
     match arguments.output {
         Form::Json => output.json(lock),
         Form::Table => {
-            for (source, old, new) in &lookup.resolved.moved {
-                output.result(format!("moved {source}: {} → {}", old.short(), new.short()));
-            }
+            tell_moved(&lookup.resolved, "moved", output);
             let artifacts = human::count(lock.artifacts.len() as u64, "artifact");
             output.result(format!("pinned {artifacts} in {}", arguments.lock.display()));
         }
     }
     Ok(DONE)
+}
+
+fn tell_moved(resolved: &Resolved, word: &str, output: &Output) {
+    for (source, old, new) in &resolved.moved {
+        output.result(format!("{word} {source}: {} → {}", old.short(), new.short()));
+    }
 }

@@ -5,6 +5,7 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::judging::Judging;
+use super::narrowing::Narrowed;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::rendering::Rendering;
@@ -12,7 +13,7 @@ use super::signing::Signing;
 use super::sourcing::Sourcing;
 use super::storing::Storing;
 use super::wanting::Wanting;
-use crate::flow::{Context, Pins, Remembering, SyncRequest, look_up, sync, take_guard};
+use crate::flow::{Context, Pins, Remembering, SyncRequest, Wanted, look_up, sync, take_guard};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Arguments {
     signing: Signing,
     #[command(flatten)]
     judging: Judging,
+    #[command(flatten)]
+    narrowed: Narrowed,
     #[command(flatten)]
     rendering: Rendering,
     #[command(flatten)]
@@ -59,7 +62,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let wanted = supply.wanted(&arguments.wanting)?;
     let stocked = arguments.storing.over(supply.source(), environment, progress.clone(), false)?;
     let source = Remembering::new(&stocked);
-    let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
+    let (charts, narrowing) =
+        (arguments.rendering.reading(environment)?, arguments.narrowed.meant(matches!(wanted, Wanted::Mirror(_)))?);
+    let pins = Pins { charts, narrowing, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     supply.check(&lookup.resolved.lock)?;

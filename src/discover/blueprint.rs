@@ -46,6 +46,42 @@ pub enum BlueprintError {
         /// File that was looked for.
         looked: String,
     },
+    /// No published version will do for all who want it.
+    #[error("no version of {at} {}", unfit(.wanted, .there))]
+    NoVersion {
+        /// Repository.
+        at: String,
+        /// Every range with the path that leads to it.
+        wanted: Vec<(String, String)>,
+        /// Versions that are there, in words.
+        there: String,
+    },
+    /// What is published under a name is something else.
+    #[error("{place} {why}")]
+    Published {
+        /// Reference.
+        place: String,
+        /// Reason in words.
+        why: String,
+    },
+}
+
+impl BlueprintError {
+    /// Returns whether the error itself names all paths that lead to it.
+    pub const fn names_every_path(&self) -> bool {
+        matches!(self, Self::NoVersion { .. })
+    }
+}
+
+fn unfit(wanted: &[(String, String)], there: &str) -> String {
+    match wanted {
+        [(range, _)] => format!("fits {range}; {there}"),
+        several => {
+            let lines: Vec<String> =
+                several.iter().map(|(range, path)| format!("{range} (wanted by {path})")).collect();
+            format!("fits all of {}; {there}", lines.join(" and "))
+        }
+    }
 }
 
 /// Dependency of a Blueprint.
@@ -97,7 +133,7 @@ pub struct Blueprint {
 pub type Catalogue = BTreeMap<String, Result<Blueprint, Vec<BlueprintError>>>;
 
 /// A Blueprint, or why it cannot be used.
-type Reading = Result<Blueprint, BlueprintError>;
+pub(super) type Reading = Result<Blueprint, BlueprintError>;
 
 /// Brings a name to the form in which Blueprints refer to each other.
 pub fn canonical(name: &str) -> String {
@@ -161,7 +197,10 @@ fn read_file(file: &Named) -> Vec<(String, Reading)> {
                 for node in listed(&node).filter(|node| node.get("kind").and_then(Node::text) == Some("Blueprint")) {
                     let name = node.at(&["metadata", "name"]).and_then(Node::text).map(printable);
                     let name = name.map_or(fallback.clone(), |name| canonical(&name));
-                    found.push((name.clone(), blueprint(node, name, file, &text)));
+                    let own = |spec: Option<&Node>, version: &Version, findings: &mut Vec<Finding>| {
+                        chart(spec, (&name, version), file, findings)
+                    };
+                    found.push((name.clone(), blueprint(node, name.clone(), (&file.shown, &text), own)));
                 }
             }
         }
@@ -176,8 +215,42 @@ fn listed(node: &Node) -> impl Iterator<Item = &Node> {
     items.unwrap_or(std::slice::from_ref(node)).iter()
 }
 
-fn blueprint(node: &Node, name: String, file: &Named, text: &str) -> Reading {
-    let clerk = Clerk::new(&file.shown).reading(text);
+/// Reads the Blueprint `published` as its chart, out of the text of the `blueprint.yaml` that stands in the chart.
+pub(super) fn packed(text: &str, place: &str, name: &str, published: &BlueprintChart) -> Reading {
+    let mut found = Vec::new();
+    for document in yaml::documents(text, place)? {
+        let document = document?;
+        let blueprints = listed(&document).filter(|node| node.get("kind").and_then(Node::text) == Some("Blueprint"));
+        for node in blueprints {
+            let own = |_: Option<&Node>, version: &Version, findings: &mut Vec<Finding>| {
+                findings.extend(differing(name, published, version, place));
+                Ok(published.clone())
+            };
+            found.push(blueprint(node, name.to_owned(), (place, text), own)?);
+            let said = node.at(&["metadata", "name"]).and_then(Node::text).map(canonical).unwrap_or_default();
+            if said != name {
+                let why = format!("is published as {name} and says that it is {}", printable(&said));
+                return Err(BlueprintError::Published { place: place.to_owned(), why });
+            }
+        }
+    }
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        count => {
+            let why = format!("holds {count} Blueprints; a chart is one");
+            Err(BlueprintError::Published { place: place.to_owned(), why })
+        }
+    }
+}
+
+/// Reads one object; `own` finds its chart.
+fn blueprint(
+    node: &Node,
+    name: String,
+    (place, text): (&str, &str),
+    own: impl FnOnce(Option<&Node>, &Version, &mut Vec<Finding>) -> Result<BlueprintChart, BlueprintError>,
+) -> Reading {
+    let clerk = Clerk::new(place).reading(text);
     check_opening(&clerk, node);
     let spec = node.get("spec");
     let field = |path: &[&str]| spec.and_then(|spec| spec.at(path));
@@ -193,12 +266,19 @@ fn blueprint(node: &Node, name: String, file: &Named, text: &str) -> Reading {
     let listed = field(&["visibility"]).and_then(Node::text) == Some("listed");
     let (version, depends) = clerk.finish((version, depends))?;
     let Some(version) = version else {
-        return Err(PaperError::Meaning { place: file.shown.clone(), why: "spec.version is missing".to_owned() }.into());
+        return Err(PaperError::Meaning { place: place.to_owned(), why: "spec.version is missing".to_owned() }.into());
     };
     let mut findings = Vec::new();
-    let chart = chart(spec, &name, &version, file, &mut findings)?;
+    let chart = own(spec, &version, &mut findings)?;
     let registry = field(&["source", "url"]).and_then(Node::text).map(str::to_owned);
-    Ok(Blueprint { name, version, file: file.shown.clone(), chart, listed, depends, registry, findings })
+    Ok(Blueprint { name, version, file: place.to_owned(), chart, listed, depends, registry, findings })
+}
+
+/// Says that a chart and its Blueprint state different versions.
+fn differing(name: &str, chart: &BlueprintChart, version: &Version, place: &str) -> Option<Finding> {
+    let text = format!("{name}: the chart has version {}, its Blueprint says {version}", chart.version);
+    let hint = format!("the chart's version is the tag in the registry: {}", chart.version);
+    (chart.version != *version).then(|| warning(place, text).with_hint(hint))
 }
 
 fn check_opening(clerk: &Clerk<'_>, node: &Node) {
@@ -305,8 +385,7 @@ fn check_supported(clerk: &Clerk<'_>, spec: Option<&Node>) {
 /// Finds the chart: its folder decides; else the name that the manifest gives, with the manifest's version.
 fn chart(
     spec: Option<&Node>,
-    name: &str,
-    version: &Version,
+    (name, version): (&str, &Version),
     file: &Named,
     findings: &mut Vec<Finding>,
 ) -> Result<BlueprintChart, BlueprintError> {
@@ -316,11 +395,7 @@ fn chart(
     let chart_file = chart_file(file, path)?;
     if chart_file.path.is_file() {
         let chart = read_chart(&chart_file)?;
-        if chart.version != *version {
-            let text = format!("{name}: the chart has version {}, its Blueprint says {version}", chart.version);
-            let hint = format!("the chart's version is the tag in the registry: {}", chart.version);
-            findings.push(warning(&file.shown, text).with_hint(hint));
-        }
+        findings.extend(differing(name, &chart, version, &file.shown));
         return Ok(chart);
     }
     let source = |key: &str| spec.and_then(|spec| spec.at(&["source", key])).and_then(Node::text);

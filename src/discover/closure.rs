@@ -157,8 +157,7 @@ impl<'c> Closure<'c> {
             self.left_out.push(LeftOut { by: by.name.clone(), name: dependency.name.clone(), when: when.clone() });
             return None;
         }
-        let label = labelled(&dependency.name, dependency.range.as_ref());
-        let step = format!("{label} (needed by {} {})", by.name, by.chart.version);
+        let step = step(by, dependency);
         let when = dependency.when.iter().map(|when| format!("optional, when: {when}"));
         let alias = dependency.alias.iter().map(|alias| format!("alias: {alias}"));
         let (why, notes) = (why.iter().cloned().chain([step]).collect(), when.chain(alias).collect());
@@ -182,7 +181,13 @@ impl<'c> Closure<'c> {
             }
             Some(Err(errors)) => {
                 let why = errors.iter().map(BlueprintError::to_string).collect::<Vec<_>>().join("; ");
-                self.errors.push(ClosureError::Broken { name: name.to_owned(), why, chain: chain() });
+                // What names every path by itself is said once.
+                let whole = errors.iter().any(BlueprintError::names_every_path);
+                let known =
+                    |error: &ClosureError| matches!(error, ClosureError::Broken { name: known, .. } if known == name);
+                if !(whole && self.errors.iter().any(known)) {
+                    self.errors.push(ClosureError::Broken { name: name.to_owned(), why, chain: chain() });
+                }
                 return None;
             }
             Some(Ok(blueprint)) => blueprint,
@@ -219,6 +224,13 @@ impl<'c> Closure<'c> {
     }
 }
 
-fn labelled(name: &str, range: Option<&VersionRange>) -> String {
+/// Names the step from a Blueprint to one that it needs.
+pub(super) fn step(by: &Blueprint, dependency: &Dependency) -> String {
+    let label = labelled(&dependency.name, dependency.range.as_ref());
+    format!("{label} (needed by {} {})", by.name, by.chart.version)
+}
+
+/// Names a Blueprint with the range in which it is wanted.
+pub(super) fn labelled(name: &str, range: Option<&VersionRange>) -> String {
     range.map_or_else(|| name.to_owned(), |range| format!("{name} {range}"))
 }

@@ -16,6 +16,8 @@ struct Ready<'m> {
     reference: Option<ImageRef>,
     pattern: Option<Pattern>,
     used: Cell<bool>,
+    /// Whether it would leave out something that certainly runs.
+    overruled: Cell<bool>,
 }
 
 impl<'m> Decisions<'m> {
@@ -24,7 +26,8 @@ impl<'m> Decisions<'m> {
         let ready = |decision: &'m Decision| {
             let pattern = decision.is_pattern().then(|| decision.about.parse()).transpose();
             let pattern = pattern.map_err(|source| RuleError::Pattern { line: decision.line, source })?;
-            Ok(Ready { decision, reference: decision.reference(), pattern, used: Cell::new(false) })
+            let (used, overruled) = (Cell::new(false), Cell::new(false));
+            Ok(Ready { decision, reference: decision.reference(), pattern, used, overruled })
         };
         Ok(Self(mirror.decisions.iter().map(ready).collect::<Result<_, RuleError>>()?))
     }
@@ -36,9 +39,20 @@ impl<'m> Decisions<'m> {
         Some(&found.decision.answer)
     }
 
-    /// Returns the lines of the decisions that nothing met.
-    pub fn unused(&self) -> Vec<usize> {
-        self.0.iter().filter(|ready| !ready.used.get()).map(|ready| ready.decision.line).collect()
+    /// Notes that something certainly runs: a decision cannot leave it out, and one that says so shall be told.
+    pub fn overruled(&self, sighting: &Sighting, chart: Option<&str>) {
+        let rejects = |ready: &&Ready<'_>| matches!(ready.decision.answer, Answer::Reject(_));
+        self.0
+            .iter()
+            .filter(rejects)
+            .filter(|ready| ready.fits(sighting, chart))
+            .for_each(|ready| ready.overruled.set(true));
+    }
+
+    /// Returns the decisions that nothing met: each line, and whether it is about something that certainly runs.
+    pub fn unused(&self) -> Vec<(usize, bool)> {
+        let unused = self.0.iter().filter(|ready| !ready.used.get());
+        unused.map(|ready| (ready.decision.line, ready.overruled.get())).collect()
     }
 }
 
@@ -94,7 +108,9 @@ mod tests {
         assert!(matches!(answer("kiosk:1"), Some(Answer::Accept(_))));
         assert!(matches!(answer("h.example/z:1"), Some(Answer::Reject(_))));
         assert!(answer("kiosk:2").is_none());
-        assert_eq!(decisions.unused(), [8]);
+        assert_eq!(decisions.unused(), [(8, false)]);
+        decisions.overruled(&sighting("h.example/z:1"), None);
+        assert_eq!(decisions.unused(), [(8, false)], "an accepting decision loses nothing");
     }
 
     #[test]

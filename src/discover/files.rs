@@ -130,14 +130,9 @@ pub fn walk(folder: &Named) -> Result<Vec<Named>, FileError> {
     Ok(files)
 }
 
-fn visit(folder: &Named, depth: usize, seen: &mut BTreeSet<PathBuf>, into: &mut Vec<Named>) -> Result<(), FileError> {
+/// Returns what is in a folder, in the order of the names.
+pub fn children(folder: &Named) -> Result<Vec<Named>, FileError> {
     let failed = |cause| FileError::Read { place: folder.shown.clone(), cause };
-    if depth > DEPTH || into.len() > FILES {
-        return Err(FileError::TooMany { place: folder.shown.clone() });
-    }
-    if !seen.insert(fs::canonicalize(&folder.path).map_err(failed)?) {
-        return Ok(());
-    }
     let mut children = Vec::new();
     for entry in fs::read_dir(&folder.path).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();
@@ -147,7 +142,18 @@ fn visit(folder: &Named, depth: usize, seen: &mut BTreeSet<PathBuf>, into: &mut 
         }
     }
     children.sort();
-    for child in children {
+    Ok(children)
+}
+
+fn visit(folder: &Named, depth: usize, seen: &mut BTreeSet<PathBuf>, into: &mut Vec<Named>) -> Result<(), FileError> {
+    let failed = |cause| FileError::Read { place: folder.shown.clone(), cause };
+    if depth > DEPTH || into.len() > FILES {
+        return Err(FileError::TooMany { place: folder.shown.clone() });
+    }
+    if !seen.insert(fs::canonicalize(&folder.path).map_err(failed)?) {
+        return Ok(());
+    }
+    for child in children(folder)? {
         let about = fs::metadata(&child.path).map_err(|cause| FileError::Read { place: child.shown.clone(), cause })?;
         if about.is_dir() {
             visit(&child, depth + 1, seen, into)?;

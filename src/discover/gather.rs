@@ -13,8 +13,10 @@ use super::kube::Looking;
 use super::mapping::Mapping;
 use super::narrowing::Narrowing;
 use super::operators::Table;
+use super::published::Published;
 use super::rules::Rules;
 use super::select::SelectError;
+use super::sighting::{Certainty, Need};
 use super::tags::TagSelection;
 use super::{ChartPlace, DiscoverError, Discovery, Found, PlatformRule, Problem, Want, kube, list, note};
 use crate::document::lock::Role;
@@ -43,7 +45,26 @@ pub fn begin<'m>(mirror: &'m MirrorManifest, place: &'m str, base: &'m Path) -> 
 }
 
 /// Catalogues that were brought here from elsewhere, by the number of their entry in `blueprints`.
-pub type Fetched = BTreeMap<usize, Named>;
+pub type Fetched = BTreeMap<usize, Brought>;
+
+/// A catalogue that was brought here.
+#[derive(Debug)]
+pub enum Brought {
+    /// Its files, in a folder.
+    Folder(Named),
+    /// What a registry has of it.
+    Published(Published),
+}
+
+impl Brought {
+    /// Returns what a person calls it.
+    pub fn shown(&self) -> &str {
+        match self {
+            Self::Folder(folder) => &folder.shown,
+            Self::Published(published) => &published.shown,
+        }
+    }
+}
 
 /// Begins as [`begin`] does, with catalogues that are not where the mirror file says, and with less of its Blueprints.
 pub fn begin_with<'m>(
@@ -53,15 +74,31 @@ pub fn begin_with<'m>(
     fetched: Fetched,
     narrowing: Narrowing,
 ) -> Result<Discovering<'m>, DiscoverError> {
-    let alone = |source| DiscoverError { problems: vec![Problem::Rule { place: place.to_owned(), source }] };
+    let alone = |source| DiscoverError {
+        problems: vec![Problem::Rule { place: place.to_owned(), source }],
+        findings: Vec::new(),
+    };
     let (rules, decisions) = (Rules::new(mirror).map_err(alone)?, Decisions::new(mirror).map_err(alone)?);
     let (fields, unusable) = match Table::with(&mirror.image_fields) {
         Ok(fields) => (fields, None),
         Err(source) => (Table::default(), Some(Problem::Fields { place: place.to_owned(), source })),
     };
     let (out, problems, seen) = (Discovery::default(), Vec::from_iter(unusable), Vec::new());
-    let mut gather =
-        Discovering { mirror, place, base, rules, decisions, fields, fetched, narrowing, out, problems, seen };
+    let mut gather = Discovering {
+        mirror,
+        place,
+        base,
+        rules,
+        decisions,
+        fields,
+        fetched,
+        narrowing,
+        line: 0,
+        whole: true,
+        out,
+        problems,
+        seen,
+    };
     if let Err((line, source)) = Mapping::new(mirror) {
         gather.select(line, source);
     }
@@ -77,11 +114,12 @@ struct Cause<'s> {
     why: Vec<String>,
     notes: Vec<String>,
     platforms: Option<&'s PlatformRule>,
+    seen: Option<(Certainty, Need)>,
 }
 
 impl Cause<'_> {
     fn new(role: Role, why: Vec<String>) -> Self {
-        Self { role, why, notes: Vec::new(), platforms: None }
+        Self { role, why, notes: Vec::new(), platforms: None, seen: None }
     }
 }
 
@@ -95,6 +133,10 @@ pub struct Discovering<'m> {
     fields: Table,
     fetched: Fetched,
     narrowing: Narrowing,
+    /// Line of the entry of the mirror file that is gone through.
+    line: usize,
+    /// Whether every chart could be looked into.
+    whole: bool,
     out: Discovery,
     problems: Vec<Problem>,
     /// What is not wanted without a decision.
@@ -105,22 +147,28 @@ impl Discovering<'_> {
     fn sources(&mut self) {
         let (mirror, place) = (self.mirror, self.place);
         for (at, source) in mirror.images.iter().enumerate() {
+            self.line = source.line;
             self.source(source, Role::Image, format!("{place}: images[{at}]"));
         }
         for (at, source) in mirror.charts.iter().enumerate() {
+            self.line = source.line;
             self.chart_source(source, format!("{place}: charts[{at}]"));
         }
         for (at, source) in mirror.artifacts.iter().enumerate() {
+            self.line = source.line;
             self.source(source, Role::Artifact, format!("{place}: artifacts[{at}]"));
         }
         let kits = self.kits();
         for (at, source) in mirror.blueprints.iter().enumerate() {
+            self.line = source.line;
             self.blueprints(at, source, &kits);
         }
         for (at, source) in mirror.kubernetes.iter().enumerate() {
+            self.line = source.line;
             self.kubernetes(&source.path, &format!("{place}: kubernetes[{at}]"));
         }
         for (at, source) in mirror.kustomize.iter().enumerate() {
+            self.line = source.line;
             self.kustomize(&source.path, &format!("{place}: kustomize[{at}]"));
         }
         kits.into_iter().for_each(|kit| self.flux(kit));
@@ -156,6 +204,16 @@ impl Discovering<'_> {
             let (name, chain) = (name.to_owned(), chain.join(" → "));
             self.problems.push(Problem::Excluded { pattern, name, chain });
         }
+    }
+
+    /// Reports a file that the entry at hand names.
+    fn unreadable(&mut self, source: files::FileError) {
+        let problem = match source {
+            // A mistake in a file has a place of its own.
+            files::FileError::Paper(error) => files::FileError::Paper(error).into(),
+            source => Problem::Named { place: self.place.to_owned(), line: self.line, source },
+        };
+        self.problems.push(problem);
     }
 
     fn select(&mut self, line: usize, source: SelectError) {
@@ -194,7 +252,10 @@ impl Discovering<'_> {
         let listed = match list::read(&file) {
             Ok(listed) => listed,
             Err(error) => {
-                self.problems.push(error.into());
+                match error {
+                    list::ListError::File(error) => self.unreadable(error),
+                    other => self.problems.push(other.into()),
+                }
                 return Vec::new();
             }
         };
@@ -220,8 +281,8 @@ impl Discovering<'_> {
         let selection = selection.without(out.into_iter().map(|(tag, _)| tag));
         let Some(repository) = self.substituted(repository, &mut cause) else { return };
         let platforms = self.platforms(&repository, &cause);
-        let Cause { role, why, notes, .. } = cause;
-        self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms });
+        let Cause { role, why, notes, seen, .. } = cause;
+        self.out.found.push(Found { want: Want::Tags { repository, selection }, role, why, notes, platforms, seen });
     }
 
     /// Adds one artifact that is made, unless a rule leaves it out. Its address decides where it comes from, so its name
@@ -233,8 +294,8 @@ impl Discovering<'_> {
         }
         cause.why.push(format!("made of {}", made.url));
         let want = Want::Made { source: source.clone(), made: made.clone() };
-        let Cause { role, why, notes, .. } = cause;
-        self.out.found.push(Found { want, role, why, notes, platforms: PlatformRule::All });
+        let Cause { role, why, notes, seen, .. } = cause;
+        self.out.found.push(Found { want, role, why, notes, platforms: PlatformRule::All, seen });
     }
 
     /// Adds one artifact, unless a rule leaves it out.
@@ -250,9 +311,9 @@ impl Discovering<'_> {
             cause.notes.push(format!("no tag given: {tag}, a moving tag"));
         }
         let platforms = self.platforms(&repository, &cause);
-        let Cause { role, why, notes, .. } = cause;
+        let Cause { role, why, notes, seen, .. } = cause;
         let want = Want::Reference(ImageRef { repository, ..reference });
-        self.out.found.push(Found { want, role, why, notes, platforms });
+        self.out.found.push(Found { want, role, why, notes, platforms, seen });
     }
 
     /// Returns the repository, or what replaces it; nothing where the new name is none.
@@ -282,7 +343,7 @@ impl Discovering<'_> {
     fn kubernetes(&mut self, path: &str, origin: &str) {
         let files = match files::find(self.base, path, &KUBERNETES) {
             Ok(files) => files,
-            Err(error) => return self.problems.push(error.into()),
+            Err(error) => return self.unreadable(error),
         };
         for file in files {
             let ignored = |text: &str| self.rules.ignored_text(text).map(str::to_owned);
@@ -294,7 +355,12 @@ impl Discovering<'_> {
 
     fn scanned(&mut self, scan: kube::Scan, origin: &str) {
         self.out.findings.extend(scan.findings);
-        self.problems.extend(scan.errors.into_iter().map(Problem::from));
+        for error in scan.errors {
+            match error {
+                kube::KubeError::File(error) => self.unreadable(error),
+                other => self.problems.push(other.into()),
+            }
+        }
         for sighting in scan.sightings {
             self.sighted(sighting, None, &[origin.to_owned()]);
         }
@@ -314,12 +380,25 @@ impl Discovering<'_> {
     pub fn finish(mut self) -> Result<Discovery, DiscoverError> {
         self.one_version_each();
         self.undecided();
-        let unused = self.rules.unused().into_iter().chain(self.decisions.unused());
-        for line in unused.collect::<Vec<_>>() {
+        let rules = self.rules.unused().into_iter().map(|line| (line, false));
+        let unused: Vec<(usize, bool)> = rules.chain(self.decisions.unused()).collect();
+        for (line, overruled) in unused.into_iter().filter(|_| self.whole) {
             let place = format!("{}:{line}", self.place);
-            self.out.findings.push(Finding::warning(FindingClass::Config, place, "nothing met this rule"));
+            let finding = match overruled {
+                false => Finding::warning(FindingClass::Config, place, "nothing met this rule"),
+                true => Finding::warning(
+                    FindingClass::Config,
+                    place,
+                    "this decision is about what certainly runs; it stays",
+                )
+                .with_hint("ignore leaves out whatever it names"),
+            };
+            self.out.findings.push(finding);
         }
-        if self.problems.is_empty() { Ok(self.out) } else { Err(DiscoverError { problems: self.problems }) }
+        match self.problems.is_empty() {
+            true => Ok(self.out),
+            false => Err(DiscoverError { problems: self.problems, findings: self.out.findings }),
+        }
     }
 
     /// A lock holds one version of a Blueprint, also where two catalogues offer it.

@@ -9,6 +9,7 @@
 mod inside;
 mod judge;
 mod known;
+mod policies;
 
 pub use known::Choice;
 
@@ -315,6 +316,7 @@ impl<'a, 'n> Walk<'a, 'n> {
                 "data" | "stringData" if object.is("", "ConfigMap") || object.is("", "Secret") => {
                     self.within(Step::Key(&entry.key), |walk| walk.data(&entry.value));
                 }
+                "spec" if self.is_policy() => self.within(Step::Key("spec"), |walk| walk.policy(&entry.value)),
                 _ => self.entry(entry),
             }
         }
@@ -420,6 +422,10 @@ impl<'a, 'n> Walk<'a, 'n> {
             ("volumes", Value::List(items)) => walk.volumes(items),
             ("args" | "command", Value::List(items)) => walk.arguments(items),
             ("env", Value::List(items)) => walk.environment(items),
+            ("storageUri" | "modelUri", Value::Text { text, .. }) => {
+                walk.fetched(node, text);
+                walk.text(node, text);
+            }
             (_, Value::Map(entries)) if parts::is_image_key(key) => walk.parts(node, entries),
             (_, Value::Text { text, .. }) if parts::is_image_key(key) => walk.field(node, text),
             _ => walk.walk(node),

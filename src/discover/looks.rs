@@ -121,6 +121,39 @@ pub fn pieces(text: &str) -> Vec<&str> {
     if pieces.iter().all(|piece| complete(piece).is_some()) { pieces } else { Vec::new() }
 }
 
+/// Returns the addresses of files in a text that a program would fetch from elsewhere: archives, models, manifests.
+pub fn downloads(text: &str) -> Vec<&str> {
+    const ENDINGS: [&str; 16] = [
+        ".tar.gz",
+        ".tgz",
+        ".tar.xz",
+        ".zip",
+        ".gguf",
+        ".safetensors",
+        ".onnx",
+        ".bin",
+        ".pt",
+        ".rpm",
+        ".deb",
+        ".jar",
+        ".wasm",
+        ".yaml",
+        ".yml",
+        ".db",
+    ];
+    const MODELS: [&str; 3] = ["hf://", "s3://", "gs://"];
+    if text.len() > TEXT_BYTES || !text.contains("://") {
+        return Vec::new();
+    }
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '='));
+    let is_file = |word: &&str| {
+        let web = word.starts_with("https://") || word.starts_with("http://");
+        let path = word.split(['?', '#']).next().unwrap_or_default();
+        MODELS.iter().any(|scheme| word.starts_with(scheme)) || (web && ENDINGS.iter().any(|end| path.ends_with(end)))
+    };
+    words.filter(is_file).collect()
+}
+
 /// Returns the value behind `image`, `xImage` or `"image"` and a colon, as YAML or JSON writes it, or an equals sign,
 /// as TOML does.
 fn value_behind(rest: &str) -> Option<&str> {
@@ -146,6 +179,14 @@ mod tests {
         for text in ["nginx:1.27", "org/kiosk:1.2", "quay.io/org/kiosk", "localhost:5000/x"] {
             assert!(complete(text).is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn files_that_a_program_would_fetch_are_told_from_pages() {
+        let text = "wget https://h.example/m/model.gguf?x=1 -O /m; see https://h.example/docs and URL=http://h.example/a.tar.gz";
+        assert_eq!(downloads(text), ["https://h.example/m/model.gguf?x=1", "http://h.example/a.tar.gz"]);
+        assert_eq!(downloads("hf://org/model"), ["hf://org/model"]);
+        assert!(downloads("oci://h.example/x:1 https://h.example/x").is_empty());
     }
 
     #[test]

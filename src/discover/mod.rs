@@ -21,6 +21,7 @@ pub mod mapping;
 mod narrowing;
 pub mod operators;
 pub mod parts;
+pub mod published;
 pub mod rules;
 pub mod select;
 pub mod sighting;
@@ -29,7 +30,7 @@ pub mod unused;
 
 pub use crate::document::mirror::PlatformRule;
 pub use chart::{ChartPlace, ChartWant, RenderSetting, ValueLayer, ValueSet};
-pub use gather::{ChartOrigin, Discovering, Fetched, Seen, begin, begin_with, discover};
+pub use gather::{Brought, ChartOrigin, Discovering, Fetched, Seen, begin, begin_with, discover};
 pub use mapping::{Mapping, collisions, destination};
 pub use narrowing::Narrowing;
 pub use select::Pattern;
@@ -68,6 +69,8 @@ pub struct Found {
     pub notes: Vec<String>,
     /// What is kept of an index.
     pub platforms: PlatformRule,
+    /// How sure it is and when it runs, where a file showed it; absent for what somebody named.
+    pub seen: Option<(sighting::Certainty, sighting::Need)>,
 }
 
 /// What is wanted: one artifact, or those tags of a repository that a selection takes.
@@ -98,11 +101,23 @@ pub enum Want {
 pub struct DiscoverError {
     /// At least one.
     pub problems: Vec<Problem>,
+    /// What a person should know beside it.
+    pub findings: Vec<Finding>,
 }
 
 /// One thing that stands in the way.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
+    /// A file or folder that an entry of the mirror file names.
+    #[error("{place}:{line}: {source}")]
+    Named {
+        /// Mirror file.
+        place: String,
+        /// Its line.
+        line: usize,
+        /// File and reason.
+        source: files::FileError,
+    },
     /// A file or folder.
     #[error(transparent)]
     File(#[from] files::FileError),

@@ -34,6 +34,12 @@ impl Narrowing {
         Ok(Self { include: read("--include", include)?, exclude: read("--exclude", exclude)?, left_out: 0 })
     }
 
+    /// Returns whether `name`, which an entry wants for itself, will stay; nothing is remembered of the question.
+    pub fn would_keep(&self, name: &str) -> bool {
+        let fits = |given: &[Given]| given.iter().any(|given| given.pattern.names(name));
+        (self.include.is_empty() || fits(&self.include)) && !fits(&self.exclude)
+    }
+
     /// Hears of a name that a source has, wanted or not: it is something that may be excluded.
     pub(super) fn hear(&mut self, name: &str) {
         meet(&mut self.exclude, name);

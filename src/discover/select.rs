@@ -45,6 +45,11 @@ impl Version {
         &self.text
     }
 
+    /// Returns whether both are the same version, however they are spelled.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+
     pub(super) fn is_pre_release(&self) -> bool {
         !self.number.pre.is_empty()
     }
@@ -77,6 +82,13 @@ impl VersionRange {
     /// Returns whether `version` is in the range.
     pub fn holds(&self, version: &Version) -> bool {
         self.range.matches(&version.number)
+    }
+
+    /// Returns the one version that it means, where it states one in full.
+    pub fn exact(&self) -> Option<Version> {
+        let [only] = &self.range.comparators[..] else { return None };
+        let whole = only.op == semver::Op::Exact && only.minor.is_some() && only.patch.is_some();
+        self.text.trim().trim_start_matches('=').trim().parse().ok().filter(|_| whole)
     }
 }
 
@@ -196,6 +208,16 @@ mod tests {
             for version in outside.split(' ') {
                 assert!(!range(text).holds(&version.parse().unwrap()), "{text} {version}");
             }
+        }
+    }
+
+    #[test]
+    fn a_range_of_one_version_in_full_is_exact() {
+        let exact = |text: &str| range(text).exact().map(|version| version.to_string());
+        assert_eq!(exact("1.2.3"), Some("1.2.3".to_owned()));
+        assert_eq!(exact("= 1.0.0-rc.1"), Some("1.0.0-rc.1".to_owned()));
+        for open in ["^1.2.3", "1.x", "=1.2", ">=1.2.3", "*", "=1.2.3 <2"] {
+            assert_eq!(exact(open), None, "{open}");
         }
     }
 

@@ -49,9 +49,9 @@ mod made;
 mod read;
 mod selection;
 
-pub use catalogue::{CatalogueAt, GitSource, Graph};
+pub use catalogue::{CatalogueAt, GitSource, Graph, RegistrySource};
 pub use charts::{Answer, BlueprintUse, ChartSource, ChartUse, ChartWish, Decision, Layer, Rendering, ValueSetSource};
-pub use flux::FluxSource;
+pub use flux::{FluxSource, SourceFolder};
 pub use image_fields::ImageField;
 pub use made::{derived_chart, derived_file};
 pub use selection::{Newest, Per, TagWish};
@@ -418,6 +418,7 @@ mod tests {
             ("decision", DECISION),
             ("gitCatalogue", catalogue::GIT),
             ("fluxOf", flux::FLUX),
+            ("fluxSource", flux::SOURCE),
             ("imageField", image_fields::IMAGE_FIELD),
         ] {
             assert_eq!(fields(&schema["$defs"][name]), known(names), "{name}");

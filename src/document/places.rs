@@ -20,6 +20,9 @@ pub struct Place {
     /// Tag; absent where the artifact is pinned by digest only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
+    /// What it was before, where its pin moves in the run that shows this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub was: Option<Digest>,
 }
 
 /// Returns the places of all artifacts of `lock` below `prefix`, which may be empty, in the order of the lock.
@@ -36,6 +39,7 @@ pub fn places(lock: &Lock, prefix: &str) -> Vec<Place> {
             project: project.to_owned(),
             repository: repository.to_owned(),
             tag: artifact.destination.tag.as_ref().map(ToString::to_string),
+            was: None,
         }
     };
     lock.artifacts.iter().map(place).collect()
@@ -85,6 +89,7 @@ mod tests {
             project: project.into(),
             repository: repository.into(),
             tag: None,
+            was: None,
         };
         let told = refused_by_harbor(&[place("tool.bin", ""), place("a__b", "c"), place("a", "b")]);
         assert_eq!(told.len(), 2);

@@ -2,8 +2,8 @@
 
 use super::error::FlowError;
 use crate::checkout::{self, Checkout};
-use crate::discover::Fetched;
 use crate::discover::files::Named;
+use crate::discover::{Brought, Fetched};
 use crate::document::mirror::{CatalogueAt, GitSource, MirrorManifest};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ pub fn bring(mirror: &MirrorManifest, base: &Path) -> Result<Catalogues, FlowErr
         let brought = match &source.catalogue {
             CatalogueAt::Git(git) => match known.get(git) {
                 Some(named) => {
-                    catalogues.fetched.insert(at, named.clone());
+                    catalogues.fetched.insert(at, Brought::Folder(named.clone()));
                     continue;
                 }
                 None => checkout::fetch(git).map_err(|fault| (git.url.clone(), fault)),
@@ -36,7 +36,7 @@ pub fn bring(mirror: &MirrorManifest, base: &Path) -> Result<Catalogues, FlowErr
                 let named = Named::new(base, path);
                 checkout::unpack(&named.path, &named.shown).map_err(|fault| (named.shown, fault))
             }
-            CatalogueAt::Path(_) => continue,
+            CatalogueAt::Path(_) | CatalogueAt::Registry(_) => continue,
         };
         match brought {
             Ok(checkout) => {
@@ -44,7 +44,7 @@ pub fn bring(mirror: &MirrorManifest, base: &Path) -> Result<Catalogues, FlowErr
                 if let CatalogueAt::Git(git) = &source.catalogue {
                     known.insert(git.clone(), named.clone());
                 }
-                catalogues.fetched.insert(at, named);
+                catalogues.fetched.insert(at, Brought::Folder(named));
                 catalogues.kept.push(checkout);
             }
             Err((item, fault)) => faults.push(super::error::ItemFault { item, fault }),

@@ -4,7 +4,7 @@ use crate::bundle::{PlanError, ReadError, WriteError};
 use crate::discover::{DiscoverError, Seen};
 use crate::document::PaperError;
 use crate::document::request::Request;
-use crate::model::{Digest, Fault, Finding};
+use crate::model::{Digest, Fault, FaultKind, Finding};
 use crate::store::cache::StoreError;
 use crate::trust::{MergeError, RootError, SealError, TrustError, TufError};
 use std::collections::BTreeMap;
@@ -165,13 +165,61 @@ pub enum FlowError {
 }
 
 fn list(items: &[ItemFault]) -> String {
-    match items {
-        [one] => one.to_string(),
-        many => {
-            let lines: Vec<String> = many.iter().map(|item| format!("\n  {item}")).collect();
-            format!("{} things could not be had:{}", many.len(), lines.concat())
+    let lines = unreachable_together(items);
+    match &lines[..] {
+        [one] => one.clone(),
+        many => format!(
+            "{} things could not be had:{}",
+            items.len(),
+            many.iter().map(|line| format!("\n  {line}")).collect::<String>()
+        ),
+    }
+}
+
+/// Things of one host that does not answer that a line names.
+const NAMED: usize = 8;
+
+/// How a host fails: its name, what happened, its words.
+type Way = (String, String, String);
+
+/// Returns a line for each fault, and one for all that is wanted from a host that fails in one way.
+fn unreachable_together(items: &[ItemFault]) -> Vec<String> {
+    let key = |item: &ItemFault| -> Option<Way> {
+        let down = item.fault.kind == FaultKind::Unavailable;
+        down.then(|| (host(&item.fault.place).to_owned(), item.fault.what.clone(), item.fault.words.clone()))
+    };
+    let mut groups: Vec<(Option<Way>, Vec<&ItemFault>)> = Vec::new();
+    for item in items {
+        let key = key(item);
+        match groups.iter_mut().find(|(known, _)| key.is_some() && *known == key) {
+            Some((_, group)) => group.push(item),
+            None => groups.push((key, vec![item])),
         }
     }
+    groups.into_iter().map(|(key, group)| together(key.as_ref(), &group)).collect()
+}
+
+fn together(key: Option<&Way>, group: &[&ItemFault]) -> String {
+    let (Some((host, what, words)), true) = (key, group.len() > 1) else {
+        return group.iter().map(ToString::to_string).collect();
+    };
+    let mut names: Vec<&str> = Vec::new();
+    for item in group {
+        let name = item.item.split(" (wanted by ").next().unwrap_or(&item.item);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let more = if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+    let words = if words.is_empty() { String::new() } else { format!("; it said: {words}") };
+    let names: Vec<&str> = names.into_iter().take(NAMED).collect();
+    format!("{host}: {what}{words}; wanted from it: {}{more}", names.join(", "))
+}
+
+/// Returns the host of a place that is an address.
+fn host(place: &str) -> &str {
+    let behind = place.split_once("://").map_or(place, |(_, rest)| rest);
+    behind.split('/').next().unwrap_or(behind)
 }
 
 fn charts(items: &[ChartFault]) -> String {
@@ -298,5 +346,28 @@ mod tests {
         assert!(many.starts_with("30 blobs (300 bytes) that this delta leaves out are not at"), "{many}");
         assert_eq!(many.lines().count(), 1 + SHOWN + 1);
         assert!(many.ends_with("and 15 more"), "{many}");
+    }
+
+    fn fault(item: &str, place: &str, what: &str) -> ItemFault {
+        ItemFault { item: item.into(), fault: Fault::new(FaultKind::Unavailable, place, what) }
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_is_one_line_with_what_is_wanted_from_it() {
+        let many: Vec<ItemFault> = (0..10)
+            .map(|n| fault(&format!("h.example/c{n} (wanted by m → x)"), "https://h.example/v2/c", "refused"))
+            .collect();
+        let text = FlowError::Source(many).to_string();
+        assert!(text.starts_with("h.example: refused; wanted from it: h.example/c0, h.example/c1,"), "{text}");
+        assert!(text.ends_with("h.example/c7 and 2 more") && !text.contains("wanted by"), "{text}");
+        let two = vec![
+            fault("a (wanted by m)", "https://h.example/a", "refused"),
+            fault("b", "https://o.example/b", "refused"),
+        ];
+        let text = FlowError::Source(two).to_string();
+        assert!(
+            text.starts_with("2 things could not be had:")
+                && text.contains("a (wanted by m): https://h.example/a: refused")
+        );
     }
 }

@@ -25,6 +25,10 @@ pub struct Prefix {
 impl Prefix {
     /// Parses `HOST[:PORT][/PREFIX]`.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            let why = format!("a destination has no scheme: write {rest}, and --plain-http where it speaks no TLS");
+            return Err(ReferenceError { input: text.to_owned(), at: scheme.len(), why });
+        }
         let (host, path) = text.split_once('/').unwrap_or((text, ""));
         let path = path.trim_end_matches('/');
         check_host(host).map_err(|(at, why)| ReferenceError { input: text.to_owned(), at, why: why.to_owned() })?;

@@ -1,15 +1,20 @@
-//! Remembers documents that were read by digest or tag, so that two steps of one run ask for each once.
+//! Remembers documents that were read by digest or tag, and archives of charts, so that two steps of one run ask for each
+//! once.
 
 use crate::model::port::{BlobSource, FileSource, ImageSource, ManifestBytes, OpenFile, Source};
-use crate::model::{Descriptor, Digest, Fault, FileUrl, Reference, Repository, Tag};
+use crate::model::{Descriptor, Digest, Fault, FileUrl, MediaType, Reference, Repository, Tag};
 use std::collections::BTreeMap;
-use std::io::Read;
-use std::sync::{Mutex, PoisonError};
+use std::io::{Cursor, Read};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Bytes of documents that are remembered at most.
 const ROOM: usize = 16 << 20;
+/// Bytes of archives of charts that are remembered at most.
+const CHARTS: u64 = 32 << 20;
+/// Largest archive that is remembered, in bytes.
+const CHART: u64 = 1 << 20;
 
-/// A source that hands out a document a second time without asking again.
+/// A source that hands out a document or a chart a second time without asking again.
 pub struct Remembering<'a> {
     inner: &'a dyn Source,
     known: Mutex<Known>,
@@ -19,6 +24,8 @@ pub struct Remembering<'a> {
 struct Known {
     documents: BTreeMap<(Repository, Digest), ManifestBytes>,
     bytes: usize,
+    charts: BTreeMap<Digest, Arc<[u8]>>,
+    chart_bytes: u64,
 }
 
 impl<'a> Remembering<'a> {
@@ -43,7 +50,24 @@ impl<'a> Remembering<'a> {
 
 impl BlobSource for Remembering<'_> {
     fn open(&self, at: &Repository, want: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Fault> {
-        self.inner.open(at, want, from)
+        if want.media_type.as_str() != MediaType::HELM_CHART || want.size > CHART || from > 0 {
+            return self.inner.open(at, want, from);
+        }
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).charts.get(&want.digest).cloned();
+        if let Some(known) = known {
+            return Ok(Box::new(Cursor::new(known)));
+        }
+        let mut bytes = Vec::new();
+        let read = self.inner.open(at, want, 0)?.take(want.size + 1).read_to_end(&mut bytes);
+        read.map_err(|error| Fault::from_io(error, &format!("{at}@{}", want.digest), "ended early"))?;
+        let bytes: Arc<[u8]> = bytes.into();
+        // Wrong bytes are for the reader to refuse, and nothing to remember.
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if want.names_bytes(&bytes) && known.chart_bytes + want.size <= CHARTS {
+            known.chart_bytes += want.size;
+            known.charts.insert(want.digest.clone(), Arc::clone(&bytes));
+        }
+        Ok(Box::new(Cursor::new(bytes)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! From wishes to a lock: tags are chosen and pinned over the network, one entry for each artifact.
 
 use super::choose::choose;
+use super::collisions::refuse_collisions;
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::making::make;
@@ -14,6 +15,9 @@ use crate::model::event::Stage;
 use crate::model::port::{ManifestBytes, Source};
 use crate::model::{Descriptor, Digest, Event, Fault, ImageDocument, ImageRef, Reference, Repository, Tag};
 use std::collections::BTreeMap;
+
+/// Says why something is wanted that no file names.
+pub(super) const TYPED: &str = "named on the command line";
 
 /// What a lock is made from.
 pub struct Wishes<'a> {
@@ -53,9 +57,36 @@ struct Wish {
 pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -> Result<Resolved, FlowError> {
     let chosen = choose(&wishes.found, source, context)?;
     let single = merge(chosen.into_iter().filter_map(wished).collect())?;
-    context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
     let earlier = Earlier::new(wishes.earlier, wishes.update, wishes.pinned);
-    let results = pool::all(&single, context.threads, |wish| pin(wish, source, &earlier, wishes.destination, context));
+    let (artifacts, faults) = pin_each(&single, &earlier, wishes.destination, (source, context))?;
+    if !faults.is_empty() {
+        return Err(FlowError::Source(faults));
+    }
+    refuse_collisions(&artifacts, "")?;
+    context.tell(Event::Finished { stage: Stage::Resolve });
+    let moved = earlier.moved(&artifacts);
+    Ok(Resolved { lock: Lock::new(artifacts), moved })
+}
+
+/// Pins what can be had of wishes that name their artifacts; returns what cannot beside it.
+pub fn pin_known(
+    wishes: Wishes<'_>,
+    source: &dyn Source,
+    context: &Context<'_>,
+) -> Result<(Vec<LockedArtifact>, Vec<ItemFault>), FlowError> {
+    let single = merge(wishes.found.iter().filter_map(|found| wished((found, None))).collect())?;
+    let earlier = Earlier::new(wishes.earlier, wishes.update, wishes.pinned);
+    pin_each(&single, &earlier, wishes.destination, (source, context))
+}
+
+fn pin_each(
+    single: &[Wish],
+    earlier: &Earlier,
+    destination: &(dyn Fn(&ImageRef) -> Target + Sync),
+    (source, context): (&dyn Source, &Context<'_>),
+) -> Result<(Vec<LockedArtifact>, Vec<ItemFault>), FlowError> {
+    context.tell(Event::Started { stage: Stage::Resolve, items: single.len() as u64, bytes: 0 });
+    let results = pool::all(single, context.threads, |wish| pin(wish, source, earlier, destination, context));
     let (mut artifacts, mut faults) = (Vec::new(), Vec::new());
     for result in results {
         match result {
@@ -64,13 +95,7 @@ pub fn resolve(wishes: Wishes<'_>, source: &dyn Source, context: &Context<'_>) -
             Err(other) => return Err(other),
         }
     }
-    if !faults.is_empty() {
-        return Err(FlowError::Source(faults));
-    }
-    refuse_collisions(&artifacts)?;
-    context.tell(Event::Finished { stage: Stage::Resolve });
-    let moved = earlier.moved(&artifacts);
-    Ok(Resolved { lock: Lock::new(artifacts), moved })
+    Ok((artifacts, faults))
 }
 
 /// Makes a wish of what was found, and of the tag that was chosen where it chooses.
@@ -241,7 +266,10 @@ fn refused(wish: &Wish, fault: Fault) -> FlowError {
 /// Names the wish with the path that asked for it, for an error.
 fn because(wish: &Wish) -> String {
     let why: Vec<String> = wish.why.iter().map(|path| path.join(" → ")).collect();
-    format!("{} (wanted by {})", wish.source, why.join("; "))
+    match &why[..] {
+        [only] if only == TYPED => format!("{} ({TYPED})", wish.source),
+        _ => format!("{} (wanted by {})", wish.source, why.join("; ")),
+    }
 }
 
 fn notes(wish: &Wish) -> Vec<String> {
@@ -297,26 +325,4 @@ fn narrow(
         }
     };
     Ok((narrowed, Some(rule)))
-}
-
-/// Refuses two artifacts that would have the same name at a destination.
-fn refuse_collisions(artifacts: &[LockedArtifact]) -> Result<(), FlowError> {
-    // Names of places that differ in case only are one name to some stores.
-    let place = |target: &Target| (target.repository.to_ascii_lowercase(), target.tag.clone());
-    let mut owners: BTreeMap<(String, Option<Tag>), &LockedArtifact> = BTreeMap::new();
-    let mut collisions = Vec::new();
-    for artifact in artifacts.iter().filter(|artifact| artifact.destination.tag.is_some()) {
-        let owner = owners.entry(place(&artifact.destination)).or_insert(artifact);
-        if owner.digest != artifact.digest {
-            let tag = artifact.destination.tag.as_ref().map(ToString::to_string).unwrap_or_default();
-            collisions.push(format!(
-                "\n  {}:{tag}: {} and {}",
-                artifact.destination.repository, owner.source, artifact.source
-            ));
-        }
-    }
-    if collisions.is_empty() {
-        return Ok(());
-    }
-    Err(FlowError::Usage(format!("several artifacts have the same destination:{}", collisions.concat())))
 }

@@ -97,6 +97,7 @@ fn wishes(image: &RunningImage, stated: ImageRef, context: &str, keepers: &Keepe
         why: vec![format!("runs in the cluster of {context}"), place],
         notes: notes.clone(),
         platforms: PlatformRule::All,
+        seen: None,
     };
     places.into_iter().map(found).collect()
 }

@@ -4,14 +4,16 @@ use super::catalogues::bring;
 use super::charts::{ChartPins, ChartReading, Pinning, look_into};
 use super::context::Context;
 use super::error::FlowError;
-use super::resolve::{Resolved, Wishes, resolve};
+use super::published;
+use super::resolve::{Resolved, TYPED, Wishes, resolve};
 use super::running::wanted_by;
 use super::signed_paper::read_signed;
 use super::update::Update;
-use crate::discover::{Discovery, Found, Mapping, Narrowing, PlatformRule, Seen, Want, begin_with};
+use crate::discover::{DiscoverError, Discovery, Found, Mapping, Narrowing, PlatformRule, Seen, Want, begin_with};
+use crate::document::PaperError;
 use crate::document::lock::{Lock, Role, Target};
 use crate::document::mirror::MirrorManifest;
-use crate::model::evidence::FindingClass;
+use crate::model::evidence::{FindingClass, Severity};
 use crate::model::port::Source;
 use crate::model::running::RunningImage;
 use crate::model::{Finding, ImageRef, limits};
@@ -59,8 +61,61 @@ pub struct Pins {
     pub narrowing: Narrowing,
 }
 
+/// Why no lock was made, with what was noticed before.
+#[derive(Debug)]
+pub struct Failed {
+    /// Why.
+    pub error: FlowError,
+    /// What a person should know beside it.
+    pub findings: Vec<Finding>,
+}
+
+impl From<FlowError> for Failed {
+    fn from(error: FlowError) -> Self {
+        Self { error, findings: Vec::new() }
+    }
+}
+
+impl From<PaperError> for Failed {
+    fn from(error: PaperError) -> Self {
+        FlowError::from(error).into()
+    }
+}
+
+impl From<DiscoverError> for Failed {
+    fn from(mut error: DiscoverError) -> Self {
+        let findings = std::mem::take(&mut error.findings);
+        Self { error: error.into(), findings }
+    }
+}
+
+impl From<Failed> for FlowError {
+    fn from(failed: Failed) -> Self {
+        failed.error
+    }
+}
+
+impl Failed {
+    fn with(error: FlowError, findings: Vec<Finding>) -> Self {
+        Self { error, findings }
+    }
+
+    /// States the first of several errors; the others become findings.
+    fn first(mut errors: Vec<FlowError>, mut findings: Vec<Finding>) -> Option<Self> {
+        let more = errors.split_off(errors.len().min(1));
+        findings.extend(more.iter().map(beside));
+        errors.pop().map(|error| Self { error, findings })
+    }
+}
+
+/// States an error that stands beside another one.
+fn beside(error: &FlowError) -> Finding {
+    let finding = Finding::warning(FindingClass::Source, "beside what ended the run", error.to_string());
+    Finding { severity: Severity::Error, ..finding }
+}
+
 /// Makes or reads the lock of what is wanted.
-pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, Failed> {
     match wanted {
         Wanted::Lock(path) => {
             let lock = Lock::read(&read_paper(path)?, &path.display().to_string())?;
@@ -89,7 +144,7 @@ pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Conte
 }
 
 /// Pins what was named one by one, under the names that its source has.
-fn named(found: Vec<Found>, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+fn named(found: Vec<Found>, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, Failed> {
     let update = pins.update.clone();
     let (earlier, pinned) = (pins.earlier, Vec::new());
     let wishes = Wishes { found, destination: &same_name, earlier, update: pins.update, pinned };
@@ -108,59 +163,99 @@ pub struct Listing {
     pub ruled_out: Vec<Seen>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// Why the list is not whole: charts that could not be looked into.
+    pub failed: Option<FlowError>,
 }
 
 /// Says what the mirror file at `path` wants and why; of registries only charts are asked for.
-pub fn list(path: &Path, pins: &Pins, source: &dyn Source, context: &Context<'_>) -> Result<Listing, FlowError> {
+pub fn list(path: &Path, pins: &Pins, source: &dyn Source, context: &Context<'_>) -> Result<Listing, Failed> {
     let mirror = MirrorManifest::read(&read_paper(path)?, &path.display().to_string())?;
-    let (discovery, _) = discovered(&mirror, path, pins, source, context)?;
-    let Discovery { found, findings, undecided, ruled_out } = discovery;
+    let (discovery, charts) = discovered(&mirror, path, pins, (source, context))?;
+    let Discovery { found, mut findings, undecided, ruled_out } = discovery;
     let wanted = found.into_iter().map(|found| without_folder(found, path)).collect();
-    Ok(Listing { wanted, undecided, ruled_out, findings })
+    let failed = Failed::first(charts.failed, Vec::new()).map(|failed| {
+        findings.extend(failed.findings);
+        failed.error
+    });
+    Ok(Listing { wanted, undecided, ruled_out, findings, failed })
 }
 
-/// Goes through a mirror file and looks into its charts.
+/// Goes through a mirror file and looks into its charts, those that can be had.
 fn discovered(
     mirror: &MirrorManifest,
     path: &Path,
     pins: &Pins,
-    source: &dyn Source,
-    context: &Context<'_>,
-) -> Result<(Discovery, ChartPins), FlowError> {
+    (source, context): (&dyn Source, &Context<'_>),
+) -> Result<(Discovery, ChartPins), Failed> {
     let place = path.display().to_string();
     let base = path.parent().unwrap_or(Path::new("."));
-    let catalogues = bring(mirror, base)?;
-    let mut discovering = begin_with(mirror, &place, base, catalogues.fetched.clone(), pins.narrowing.clone())?;
+    let mut catalogues = bring(mirror, base)?;
+    published::bring(mirror, (&place, base), &mut catalogues.fetched, pins, (source, context))?;
+    let fetched = std::mem::take(&mut catalogues.fetched);
+    let mut discovering = begin_with(mirror, &place, base, fetched, pins.narrowing.clone())?;
     discovering.check()?;
     let mapping = mapping(mirror, &place)?;
     let destination = |image: &ImageRef| mapping.destination(image);
     let pinning = Pinning { destination: &destination, earlier: pins.earlier.as_ref(), update: &pins.update };
-    let charts = look_into(&mut discovering, &pinning, &pins.charts, source, context)?;
-    Ok((discovering.finish()?, charts))
+    let charts = look_into(&mut discovering, &pinning, &pins.charts, source, context)
+        .map_err(|error| Failed::with(error, discovering.findings().to_vec()))?;
+    if !charts.failed.is_empty() {
+        discovering.lacks_charts();
+    }
+    match discovering.finish() {
+        Ok(discovery) => Ok((discovery, charts)),
+        Err(error) => {
+            let Failed { error, findings } = error.into();
+            let mut errors = charts.failed;
+            errors.push(error);
+            let first = errors.remove(0);
+            Err(Failed { error: first, findings: findings.into_iter().chain(errors.iter().map(beside)).collect() })
+        }
+    }
 }
 
 fn mapping(mirror: &MirrorManifest, place: &str) -> Result<Mapping, FlowError> {
     Mapping::new(mirror).map_err(|(line, error)| FlowError::Usage(format!("{place}:{line}: {error}")))
 }
 
-fn mirrored(path: &Path, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+fn mirrored(path: &Path, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, Failed> {
     let place = path.display().to_string();
     let mirror = MirrorManifest::read(&read_paper(path)?, &place)?;
-    let (mut discovery, charts) = discovered(&mirror, path, &pins, source, context)?;
+    let (mut discovery, mut charts) = discovered(&mirror, path, &pins, (source, context))?;
+    if let Some(failed) = Failed::first(std::mem::take(&mut charts.failed), discovery.findings.clone()) {
+        return Err(failed);
+    }
     match pins.charts.leave_undecided {
         true => discovery.findings.extend(discovery.undecided.iter().map(left_out)),
-        false if !discovery.undecided.is_empty() => return Err(FlowError::Undecided(discovery.undecided)),
+        false if !discovery.undecided.is_empty() => {
+            return Err(Failed::with(FlowError::Undecided(discovery.undecided), discovery.findings));
+        }
         false => {}
     }
-    let mapping = mapping(&mirror, &place)?;
-    let destination = |image: &ImageRef| mapping.destination(image);
     let found = discovery.found.into_iter().map(|found| without_folder(found, path)).collect();
+    let findings = discovery.findings;
+    match pinned(&mirror, &place, found, (pins, &charts), (source, context)) {
+        Ok(resolved) => Ok(Lookup { resolved, findings }),
+        Err(error) => Err(Failed::with(error, findings)),
+    }
+}
+
+fn pinned(
+    mirror: &MirrorManifest,
+    place: &str,
+    found: Vec<Found>,
+    pins: (Pins, &ChartPins),
+    (source, context): (&dyn Source, &Context<'_>),
+) -> Result<Resolved, FlowError> {
+    let (pins, charts) = pins;
+    let mapping = mapping(mirror, place)?;
+    let destination = |image: &ImageRef| mapping.destination(image);
     let (earlier, update, pinned) = (pins.earlier, pins.update.clone(), charts.pinned.clone());
     let wishes = Wishes { found, destination: &destination, earlier, update, pinned };
     let mut resolved = resolve(wishes, source, context)?;
     pins.update.check(&resolved.lock.artifacts)?;
     charts.record(&mut resolved.lock);
-    Ok(Lookup { resolved, findings: discovery.findings })
+    Ok(resolved)
 }
 
 fn left_out(seen: &Seen) -> Finding {
@@ -185,9 +280,10 @@ fn typed(image: &ImageRef, platforms: &PlatformRule) -> Found {
     Found {
         want: Want::Reference(image.clone()),
         role: Role::Image,
-        why: vec!["named on the command line".to_owned()],
+        why: vec![TYPED.to_owned()],
         notes: Vec::new(),
         platforms: platforms.clone(),
+        seen: None,
     }
 }
 

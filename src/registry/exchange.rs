@@ -420,8 +420,12 @@ pub(super) fn failed(error: SendError, place: &str, what: &str) -> Failure {
         _ => FaultKind::Unavailable,
     };
     let hint = match &error {
-        SendError::Tls(_) => "hand in the authority's certificate with --ca-file, or look at the clock",
-        _ => "",
+        SendError::Tls(_) => "hand in the authority's certificate with --ca-file, or look at the clock".to_owned(),
+        SendError::Plain => {
+            let host = place.split_once("://").map_or(place, |(_, rest)| rest).split('/').next().unwrap_or_default();
+            format!("where that is meant, say so: --plain-http={host}, or --plain-http for all hosts of the run")
+        }
+        _ => String::new(),
     };
     let fault = Fault::new(kind, place, format!("{what}: {error}")).with_hint(hint);
     Failure { fault: Box::new(fault), trouble }

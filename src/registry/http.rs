@@ -87,6 +87,9 @@ pub(super) enum SendError {
     /// TLS was not agreed on.
     #[error("tls: {0}")]
     Tls(String),
+    /// The other side answered without TLS.
+    #[error("it does not speak TLS: what came is most likely plain HTTP")]
+    Plain,
     /// The proxy refused or is not there.
     #[error("proxy: {0}")]
     Proxy(String),
@@ -110,7 +113,7 @@ impl SendError {
     /// Returns what another try is worth; `None` where it is worth nothing.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         match self {
-            Self::Setup(_) | Self::Guarded(_) | Self::Tls(_) => None,
+            Self::Setup(_) | Self::Guarded(_) | Self::Tls(_) | Self::Plain => None,
             Self::Name(_) => Some(Trouble::Name),
             Self::Proxy(why) if why.contains("authorization") => None,
             Self::Proxy(_) | Self::Connect(_) | Self::Silent { .. } | Self::Broken(_) => Some(Trouble::Network),
@@ -410,6 +413,10 @@ fn classify(error: &reqwest::Error, proxied: bool) -> SendError {
     let connecting = error.is_connect();
     if connecting && (why.contains("tunnel") || why.contains("proxy")) {
         return SendError::Proxy(why);
+    }
+    // The first byte of an HTTP answer is no type of a TLS record.
+    if connecting && why.contains("InvalidContentType") {
+        return SendError::Plain;
     }
     // The TLS crate reports through an I/O error whose kind says that what came could not be used.
     let unusable = |e: &(dyn Error + 'static)| {

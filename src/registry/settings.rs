@@ -1,7 +1,6 @@
 //! What a [`Remote`](super::Remote) is told by its caller. Nothing here is read from an environment or a home folder.
 
 use super::credentials::Credentials;
-use super::guard;
 use super::proxy::Proxies;
 use secrecy::SecretSlice;
 use std::collections::BTreeSet;
@@ -13,7 +12,7 @@ pub enum PlainHttp {
     /// HTTPS for every host.
     #[default]
     Never,
-    /// Plain HTTP for loopback addresses and for these hosts (`name[:port]`, as in references).
+    /// Plain HTTP for these hosts (`name[:port]`, as in references).
     Listed(BTreeSet<String>),
     /// Plain HTTP for every host that a reference of this run names.
     All,
@@ -24,7 +23,7 @@ impl PlainHttp {
     pub fn covers(&self, host: &str) -> bool {
         match self {
             Self::Never => false,
-            Self::Listed(hosts) => hosts.contains(host) || guard::is_loopback_name(host),
+            Self::Listed(hosts) => hosts.contains(host),
             Self::All => true,
         }
     }
@@ -111,10 +110,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_listed_hosts_and_loopback_only_where_asked() {
+    fn plain_http_is_for_listed_hosts_only_where_asked() {
         let listed = PlainHttp::Listed(BTreeSet::from(["h.example:80".to_owned()]));
-        assert!(listed.covers("h.example:80") && listed.covers("127.0.0.1:5000") && listed.covers("localhost:1"));
-        assert!(!listed.covers("h.example") && !listed.covers("localhost.example"));
+        assert!(listed.covers("h.example:80"));
+        assert!(!listed.covers("h.example") && !listed.covers("127.0.0.1:5000") && !listed.covers("localhost:80"));
         assert!(!PlainHttp::Never.covers("127.0.0.1:5000") && PlainHttp::All.covers("h.example"));
     }
 }

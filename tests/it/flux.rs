@@ -193,7 +193,7 @@ fn a_range_is_kept_for_the_registry_and_warned_about() {
 fn what_is_waited_for_must_be_there_and_not_in_a_circle() {
     let error = refuses(&[("kit/a.yaml", &release("a", "bp-a", "1.0.0", &depends(&["gone"])))], "");
     assert!(
-        error.contains("kit/a.yaml:14: flux-system/a depends on flux-system/gone, which is no HelmRelease"),
+        error.contains("kit/a.yaml:14: flux-system/a depends on flux-system/gone, which is not in this folder"),
         "{error}"
     );
     let files = [

@@ -6,6 +6,7 @@ use crate::cli::output::{Form, Output};
 use crate::document::lock::Lock;
 use crate::document::places::{Place, places, refused_by_harbor};
 use crate::flow::Prefix;
+use crate::model::{Digest, ImageRef};
 use std::path::PathBuf;
 
 /// Show where every artifact of a lock goes: project, repository and tag
@@ -30,9 +31,22 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<u8, CliError> {
     Ok(DONE)
 }
 
+/// Prints the places of a lock that is not written, with the digests that pins moved away from.
+pub fn show_moved(lock: &Lock, moved: &[(ImageRef, Digest, Digest)], form: Form, output: &Output) {
+    let mut places = places(lock, "");
+    for (artifact, place) in lock.artifacts.iter().zip(&mut places) {
+        let old = moved.iter().find(|(source, ..)| *source == artifact.source);
+        place.was = old.map(|(_, old, _)| old.clone());
+    }
+    print(places, form, output);
+}
+
 /// Prints the places below `prefix`, and what Harbor would say of them.
-pub fn show(lock: &Lock, prefix: &str, form: Form, output: &Output) {
-    let places = places(lock, prefix);
+fn show(lock: &Lock, prefix: &str, form: Form, output: &Output) {
+    print(places(lock, prefix), form, output);
+}
+
+fn print(places: Vec<Place>, form: Form, output: &Output) {
     output.findings(&refused_by_harbor(&places));
     match form {
         Form::Json => output.json(&places),

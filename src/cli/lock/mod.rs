@@ -8,7 +8,7 @@ use super::environment::Environment;
 use super::error::CliError;
 use super::output::Output;
 use crate::document::lock::Lock;
-use crate::flow::read_paper;
+use crate::flow::{read_paper, refuse_collisions};
 use clap::Subcommand;
 use std::path::Path;
 
@@ -35,7 +35,10 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     }
 }
 
-/// Reads a lock.
+/// Reads a lock; one in which two artifacts have the same destination is refused, as an import would do it.
 pub fn read(path: &Path) -> Result<Lock, CliError> {
-    Ok(Lock::read(&read_paper(path)?, &path.display().to_string())?)
+    let place = path.display().to_string();
+    let lock = Lock::read(&read_paper(path)?, &place)?;
+    refuse_collisions(&lock.artifacts, &place)?;
+    Ok(lock)
 }

@@ -1,5 +1,6 @@
 //! Reads a folder and sorts its objects: releases, what they refer to, and everything else.
 
+use super::follow::Following;
 use super::substitute::Substitution;
 use super::{FluxError, ObjectName, Release, chart, values};
 use crate::discover::files::{self, Named};
@@ -44,6 +45,7 @@ pub fn read(said: &FluxSource, base: &Path) -> Kit {
     let mut substitution = Substitution::new(&said.substitute);
     objects.iter_mut().chain(&mut beside).for_each(|built| substitution.object(built));
     kit.placeholders(&substitution, said, &folder);
+    let objects = Following::new(said, base, &folder, &beside).all(objects, &mut kit);
     if kit.errors.is_empty() {
         kit.sort(objects, &beside);
     }
@@ -95,15 +97,20 @@ fn read_all(files: Result<Vec<Named>, FluxError>, kit: &mut Kit) -> Vec<Built> {
 impl Kit {
     /// Tells which placeholders have no value, and which values no placeholder takes.
     fn placeholders(&mut self, substitution: &Substitution<'_>, said: &FluxSource, folder: &Named) {
+        self.still_open(substitution, &folder.shown, "give values under substitute where they decide what runs");
         let open: Vec<&str> = substitution.open.iter().map(String::as_str).collect();
-        if !open.is_empty() {
-            let what = format!("no value is given for {}: the text stays as it is", open.join(", "));
-            let hint = "give values under substitute where they decide what runs";
-            self.findings.push(Finding::warning(FindingClass::Config, &folder.shown, what).with_hint(hint));
-        }
         for name in said.substitute.keys().filter(|name| !substitution.used.contains(*name)) {
             let what = format!("no placeholder takes the value of {name}{}", super::near(name, &open));
             self.findings.push(Finding::warning(FindingClass::Config, &folder.shown, what));
+        }
+    }
+
+    /// Tells which placeholders have no value.
+    pub(super) fn still_open(&mut self, substitution: &Substitution<'_>, place: &str, hint: &str) {
+        let open: Vec<&str> = substitution.open.iter().map(String::as_str).collect();
+        if !open.is_empty() {
+            let what = format!("no value is given for {}: the text stays as it is", open.join(", "));
+            self.findings.push(Finding::warning(FindingClass::Config, place, what).with_hint(hint));
         }
     }
 
@@ -205,7 +212,7 @@ impl<'b> ReleaseNode<'b> {
     }
 }
 
-fn group_kind(node: &Node) -> Option<(&str, &str)> {
+pub(super) fn group_kind(node: &Node) -> Option<(&str, &str)> {
     Some((node.get("apiVersion")?.text()?, node.get("kind")?.text()?))
 }
 
@@ -233,7 +240,7 @@ fn chart_reference(built: &Built) -> Option<ObjectName> {
     ReleaseNode { built, id: &id }.named(reference)
 }
 
-fn name_of(node: &Node) -> ObjectName {
+pub(super) fn name_of(node: &Node) -> ObjectName {
     let meta = |key| node.at(&["metadata", key]).and_then(Node::text);
     ObjectName {
         namespace: meta("namespace").unwrap_or("default").to_owned(),

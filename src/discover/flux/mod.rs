@@ -7,6 +7,7 @@
 //! objects can be handed in as stand-ins. A release that is suspended counts, because it may be resumed.
 
 mod chart;
+mod follow;
 mod kit;
 mod order;
 mod substitute;
@@ -114,7 +115,7 @@ pub enum FluxError {
         advice: &'static str,
     },
     /// A release that is waited for is not there.
-    #[error("{place}: {by} depends on {on}, which is no HelmRelease of this folder{near}")]
+    #[error("{place}: {by} depends on {on}, which is not in this folder{near}")]
     NoDependency {
         /// File and line.
         place: String,
@@ -126,7 +127,7 @@ pub enum FluxError {
         near: String,
     },
     /// Releases wait for each other.
-    #[error("HelmReleases wait for each other in a circle: {}", .0.join(" → "))]
+    #[error("releases or Kustomizations wait for each other in a circle: {}", .0.join(" → "))]
     Circle(Vec<String>),
     /// A release stands twice.
     #[error("HelmRelease {id} stands twice: {first} and {second}")]

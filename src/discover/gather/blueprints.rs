@@ -1,12 +1,13 @@
 //! Blueprints with what they need: by their own edges, by those of a kit, or by both.
 
-use super::{Cause, Discovering};
+use super::{Brought, Cause, Discovering};
 use crate::discover::blueprint::{self, Blueprint, Catalogue, canonical};
 use crate::discover::chart::ChartPlace;
 use crate::discover::closure::{Closed, Closure, ClosureError, Need};
 use crate::discover::files::Named;
 use crate::discover::flux::{self, Kit, Release};
 use crate::discover::narrowing::Narrowing;
+use crate::discover::published::Published;
 use crate::discover::select::{Pattern, Version, VersionRange};
 use crate::discover::{Problem, note};
 use crate::document::lock::Role;
@@ -33,24 +34,17 @@ impl Discovering<'_> {
     pub(super) fn blueprints(&mut self, at: usize, source: &BlueprintSource, kits: &[NamedKit<'_>]) {
         let origin = format!("{}: blueprints[{at}]", self.place);
         let graph = source.graph.map(|graph| format!("graph: {}", graph.word()));
-        let from = self.fetched.get(&at).map(|folder| format!("catalogue {}", folder.shown));
+        let from = self.fetched.get(&at).map(|brought| format!("catalogue {}", brought.shown()));
         let named = match [graph, from].into_iter().flatten().collect::<Vec<_>>() {
             said if said.is_empty() => origin.clone(),
             said => format!("{origin} ({})", said.join(", ")),
         };
         let entry = Entry { source, origin: &named, kits };
         self.check_graph(&entry, &origin);
-        let Some(folder) = self.catalogue(at, source) else { return };
-        let catalogue = match blueprint::read(&folder) {
-            Ok((catalogue, findings)) => {
-                self.out.findings.extend(findings);
-                catalogue
-            }
-            Err(error) => return self.problems.push(error.into()),
-        };
+        let Some((shown, catalogue)) = self.catalogue(at, source) else { return };
         let wanted = self.wanted(&catalogue, &entry);
         if source.graph != Some(Graph::Kit) {
-            let mut closure = Closure::new(&catalogue, &folder.shown, source.exclude_conditional);
+            let mut closure = Closure::new(&catalogue, &shown, source.exclude_conditional);
             for (name, range) in &wanted {
                 closure.add(name, range.as_ref(), entry.origin);
             }
@@ -79,14 +73,30 @@ impl Discovering<'_> {
         }
     }
 
-    /// Returns the folder or file that the catalogue of the entry at `at` is in.
-    fn catalogue(&mut self, at: usize, source: &BlueprintSource) -> Option<Named> {
-        match (self.fetched.get(&at), &source.catalogue) {
-            (Some(folder), _) => Some(folder.clone()),
-            (None, CatalogueAt::Path(path)) => Some(Named::new(self.base, path)),
-            (None, CatalogueAt::Git(git)) => {
-                let (place, url) = (format!("{}:{}", self.place, source.line), git.url.clone());
-                self.problems.push(Problem::NotFetched { place, url });
+    /// Returns the catalogue of the entry at `at`, with what a person calls it.
+    fn catalogue(&mut self, at: usize, source: &BlueprintSource) -> Option<(String, Catalogue)> {
+        let url = match (self.fetched.remove(&at), &source.catalogue) {
+            (Some(Brought::Published(Published { shown, catalogue, findings })), _) => {
+                self.out.findings.extend(findings);
+                return Some((shown, catalogue));
+            }
+            (Some(Brought::Folder(folder)), _) => return self.in_folder(folder),
+            (None, CatalogueAt::Path(path)) => return self.in_folder(Named::new(self.base, path)),
+            (None, CatalogueAt::Git(git)) => git.url.clone(),
+            (None, CatalogueAt::Registry(registry)) => registry.to_string(),
+        };
+        self.problems.push(Problem::NotFetched { place: format!("{}:{}", self.place, source.line), url });
+        None
+    }
+
+    fn in_folder(&mut self, folder: Named) -> Option<(String, Catalogue)> {
+        match blueprint::read(&folder) {
+            Ok((catalogue, findings)) => {
+                self.out.findings.extend(findings);
+                Some((folder.shown, catalogue))
+            }
+            Err(error) => {
+                self.unreadable(error);
                 None
             }
         }

@@ -96,9 +96,9 @@ impl Discovering<'_> {
             let Some(now) = self.substituted(&repository, &mut cause) else { return };
             chart.place.move_to(now);
         }
-        let Cause { role, why, notes, .. } = cause;
+        let Cause { role, why, notes, seen, .. } = cause;
         let platforms = PlatformRule::All;
-        self.out.found.push(Found { want: Want::Chart(Box::new(chart)), role, why, notes, platforms });
+        self.out.found.push(Found { want: Want::Chart(Box::new(chart)), role, why, notes, platforms, seen });
     }
 
     /// Says how the chart at `place` is used; nothing where a file of values cannot be read.
@@ -146,7 +146,10 @@ impl Discovering<'_> {
         match values(&Named::new(self.base, path)) {
             Ok(layer) => Some(layer),
             Err(problem) => {
-                self.problems.push(*problem);
+                match *problem {
+                    Problem::File(error) => self.unreadable(error),
+                    other => self.problems.push(other),
+                }
                 None
             }
         }

@@ -3,9 +3,9 @@
 use super::blueprints::NamedKit;
 use super::{Cause, Discovering};
 use crate::discover::files::Named;
-use crate::discover::flux::{self, Ordered};
+use crate::discover::flux::{self, FluxError, Ordered};
 use crate::discover::kube::{self, Looking};
-use crate::discover::kustomize::{self, Built, HelmChart};
+use crate::discover::kustomize::{self, Built, HelmChart, KustomizeError};
 use crate::discover::{Problem, ValueSet};
 use crate::document::lock::Role;
 use crate::document::mirror::{ChartUse, FluxSource};
@@ -24,6 +24,7 @@ impl<'m> Discovering<'m> {
     /// Follows the releases of a kit, and looks through everything else in it.
     pub(super) fn flux(&mut self, named: NamedKit<'_>) {
         let NamedKit { source, origin, kit } = named;
+        self.line = source.line;
         self.out.findings.extend(kit.findings.iter().cloned());
         let order = flux::ordered(&kit, source, &origin, &mut self.narrowing);
         self.narrowed(&origin);
@@ -36,7 +37,12 @@ impl<'m> Discovering<'m> {
             Ok(_) => {}
             Err(errors) => self.problems.extend(errors.into_iter().map(Problem::from)),
         }
-        self.problems.extend(kit.errors.into_iter().map(Problem::from));
+        for error in kit.errors {
+            match error {
+                FluxError::File(error) | FluxError::Kustomize(KustomizeError::File(error)) => self.unreadable(error),
+                other => self.problems.push(other.into()),
+            }
+        }
         if whole {
             kit.objects.iter().for_each(|object| self.object(object, &origin));
             kit.charts.into_iter().for_each(|chart| self.inflated(chart, &origin));
@@ -67,7 +73,12 @@ impl<'m> Discovering<'m> {
         let built = kustomize::build(&Named::new(self.base, path));
         self.out.findings.extend(built.findings);
         let whole = built.errors.is_empty();
-        self.problems.extend(built.errors.into_iter().map(Problem::from));
+        for error in built.errors {
+            match error {
+                KustomizeError::File(error) => self.unreadable(error),
+                other => self.problems.push(other.into()),
+            }
+        }
         // Half a folder gives errors of its own, which would hide the ones that matter.
         if whole {
             built.objects.iter().for_each(|object| self.object(object, origin));

@@ -50,12 +50,22 @@ impl Discovering<'_> {
     /// Fails where something stands in the way already, so that nothing is asked of a network for it.
     pub fn check(&mut self) -> Result<(), DiscoverError> {
         let problems = std::mem::take(&mut self.problems);
-        if problems.is_empty() { Ok(()) } else { Err(DiscoverError { problems }) }
+        if problems.is_empty() { Ok(()) } else { Err(DiscoverError { problems, findings: self.findings().to_vec() }) }
+    }
+
+    /// Returns what a person should know so far.
+    pub fn findings(&self) -> &[Finding] {
+        &self.out.findings
     }
 
     /// Returns the fields of custom objects that are known to name images.
     pub const fn fields(&self) -> &Table {
         &self.fields
+    }
+
+    /// Says that some charts could not be looked into: which rules meet nothing is not known then.
+    pub const fn lacks_charts(&mut self) {
+        self.whole = false;
     }
 
     /// Adds what a person should know.
@@ -128,7 +138,8 @@ impl Discovering<'_> {
             let what = format!("{:?} is ignored: {reason}", sighting.text);
             return self.out.findings.push(note(sighting.spot.to_string(), what));
         }
-        let answer = if sighting.is_wanted() { None } else { self.decisions.answer(&sighting, chart) };
+        let answer =
+            if sighting.certainty == Certainty::Certain { None } else { self.decisions.answer(&sighting, chart) };
         let mut notes: Vec<String> = sighting.need.note().map(str::to_owned).into_iter().collect();
         match (answer, &sighting.reference) {
             (Some(Answer::Accept(role)), Some(_)) => {
@@ -140,6 +151,7 @@ impl Discovering<'_> {
                 return self.out.findings.push(note(sighting.spot.to_string(), what));
             }
             _ if sighting.certainty == Certainty::Probable => notes.push(format!("probable: {}", sighting.remark)),
+            _ if sighting.certainty == Certainty::Certain => self.decisions.overruled(&sighting, chart),
             _ => {}
         }
         match (&sighting.reference, sighting.is_wanted()) {
@@ -147,7 +159,8 @@ impl Discovering<'_> {
                 let reference = reference.clone();
                 let mut why = why.to_vec();
                 why.push(sighting.spot.to_string());
-                let cause = Cause { notes, ..Cause::new(sighting.role, why) };
+                let seen = Some((sighting.certainty, sighting.need));
+                let cause = Cause { notes, seen, ..Cause::new(sighting.role, why) };
                 self.reference(reference, cause);
             }
             _ => self.seen.push(Seen { sighting, chart: chart.map(str::to_owned), why: why.to_vec() }),

@@ -2,10 +2,12 @@
 
 use super::{Step, Walk};
 use crate::discover::looks;
+use crate::discover::note;
 use crate::discover::parts;
 use crate::discover::sighting::{Certainty, How};
 use crate::document::yaml::{self, Node, Reading, Value};
 use crate::model::ImageRef;
+use crate::model::fault::printable;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -24,6 +26,7 @@ impl<'n> Walk<'_, 'n> {
         for (at, (item, text)) in items.iter().zip(&texts).enumerate() {
             let whole = joined.iter().find(|found| found.at == at).map(|found| found.parts.join());
             self.within(Step::Item(at), |walk| {
+                walk.fetched(item, text);
                 walk.as_(How::Argument, |walk| match (whole, text.split_once('=')) {
                     (Some(whole), _) => walk.said(item, &whole, true),
                     _ if text.contains(char::is_whitespace) => walk.script(item, text),
@@ -48,6 +51,7 @@ impl<'n> Walk<'_, 'n> {
             let whole = joined.iter().find(|found| found.at == at).map(|found| found.parts.join());
             self.within(Step::Item(at), |walk| {
                 walk.within(Step::Key("value"), |walk| {
+                    walk.fetched(item, value);
                     walk.as_(How::Environment, |walk| match whole {
                         Some(whole) => walk.said(item, &whole, true),
                         None if value.contains('\n') => walk.document(item, value),
@@ -55,6 +59,20 @@ impl<'n> Walk<'_, 'n> {
                     });
                 });
             });
+        }
+    }
+
+    /// Tells of files that what runs here would fetch from outside of every registry.
+    pub(super) fn fetched(&mut self, node: &Node, text: &str) {
+        for address in looks::downloads(text) {
+            let place = self.spot(node).to_string();
+            let what = format!(
+                "{} is fetched by what runs here; it stands in no registry and is not carried",
+                printable(address)
+            );
+            let hint =
+                "carry it under artifacts (file: …, sha256: …), and let what runs here read it from the registry";
+            self.scan.findings.push(note(place, what).with_hint(hint));
         }
     }
 

@@ -52,7 +52,7 @@ impl<'n> Walk<'_, 'n> {
             self.doubled_host(node, &reference);
             self.sight(node, text, Some(reference), Certainty::Certain, "");
         } else if meant {
-            self.sight(node, text, None, Certainty::Uncertain, "something fills it in later");
+            self.sight(node, text, None, Certainty::Uncertain, &none_yet(text));
         } else {
             self.bare(node, text);
         }
@@ -203,6 +203,14 @@ impl<'n> Walk<'_, 'n> {
     /// Returns whether the list is one of mappings, as an environment is.
     pub(super) fn is_mapping(node: &Node) -> bool {
         matches!(node.value, Value::Map(_))
+    }
+}
+
+/// Says why a text that is meant as an image is none as it stands.
+fn none_yet(text: &str) -> String {
+    match (looks::placeholder(text), text.parse::<ImageRef>()) {
+        (None, Err(error)) => format!("it is meant as an image and is no reference: {}", error.why),
+        _ => "something fills it in later".to_owned(),
     }
 }
 

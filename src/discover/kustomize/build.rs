@@ -35,6 +35,26 @@ pub fn build(folder: &Named) -> Build {
     builder.out
 }
 
+/// Builds the folder as a Flux Kustomization does, whose `spec` stands in the file called `place`: what the folder's own
+/// kustomization makes, or all of its files where it has none, with the images, patches, components and namespace of the
+/// spec.
+pub fn build_for_flux(folder: &Named, spec: &Node, place: &str) -> Build {
+    let mut builder = Builder::default();
+    let objects = builder.of_flux(folder);
+    // What the spec names is meant from the folder.
+    let file = Named { shown: place.to_owned(), path: folder.path.join(NAMES[0]) };
+    builder.open.push((PathBuf::new(), folder.shown.clone()));
+    let objects = match form::overlay(spec, &file) {
+        Ok(said) => builder.kustomization(&said, &file, objects),
+        Err(error) => {
+            builder.out.errors.push(error.into());
+            objects
+        }
+    };
+    builder.out.objects = objects;
+    builder.out
+}
+
 #[derive(Default)]
 struct Builder {
     out: Build,
@@ -69,6 +89,32 @@ impl Builder {
             None => objects,
         };
         self.open.pop();
+        objects
+    }
+
+    /// Returns the objects of a folder for which Flux writes the kustomization, unless it has one.
+    fn of_flux(&mut self, folder: &Named) -> Vec<Built> {
+        if is_kustomization(folder).is_some() {
+            return self.folder(folder, Vec::new());
+        }
+        let children = match files::children(folder) {
+            Ok(children) if self.open.len() < DEPTH => children,
+            Ok(_) => Vec::new(),
+            Err(error) => {
+                self.out.errors.push(error.into());
+                return Vec::new();
+            }
+        };
+        let mut objects = Vec::new();
+        for child in children {
+            if child.path.is_dir() {
+                self.open.push((PathBuf::new(), child.shown.clone()));
+                objects.extend(self.of_flux(&child));
+                self.open.pop();
+            } else if child.shown.ends_with(".yaml") || child.shown.ends_with(".yml") {
+                objects.extend(self.file(&child));
+            }
+        }
         objects
     }
 
@@ -152,11 +198,15 @@ impl Builder {
         if named.path.is_dir() {
             return self.folder(&named, Vec::new());
         }
-        self.note_used(&named);
-        match objects(&named) {
+        self.file(&named)
+    }
+
+    fn file(&mut self, named: &Named) -> Vec<Built> {
+        self.note_used(named);
+        match objects(named) {
             Ok(objects) if objects.len() > OBJECTS => {
                 let why = format!("more than {OBJECTS} objects");
-                self.out.errors.push(KustomizeError::Patch { place: named.shown, why });
+                self.out.errors.push(KustomizeError::Patch { place: named.shown.clone(), why });
                 Vec::new()
             }
             Ok(objects) => objects,

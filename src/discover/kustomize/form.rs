@@ -119,6 +119,18 @@ pub(super) fn parse(text: &str, file: &Named, errors: &mut Vec<KustomizeError>) 
     clerk.finish(found.unwrap_or_default())
 }
 
+/// Reads what a Flux Kustomization does to its folder; the fields are those of a kustomization.
+pub(super) fn overlay(spec: &Node, file: &Named) -> Result<Kustomization, PaperError> {
+    const DONE: [&str; 5] = ["images", "patches", "components", "patchesStrategicMerge", "patchesJson6902"];
+    let own = spec.entries().iter().filter(|entry| DONE.contains(&entry.key.as_str())).cloned();
+    let namespace = spec.entries().iter().filter(|entry| entry.key == "targetNamespace").cloned();
+    let namespace = namespace.map(|entry| yaml::Entry { key: "namespace".to_owned(), ..entry });
+    let node = Node { value: Value::Map(own.chain(namespace).collect()), ..spec.clone() };
+    let clerk = Clerk::new(&file.shown);
+    let found = clerk.form(&node, FOLLOWED).map(|form| fields(&clerk, &form, file));
+    clerk.finish(found.unwrap_or_default())
+}
+
 /// Returns a field that says something.
 fn entry<'n>(node: &'n Node, name: &str) -> Option<&'n yaml::Entry> {
     let empty = |value: &Node| {

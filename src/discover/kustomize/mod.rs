@@ -17,7 +17,7 @@ mod merge;
 mod target;
 mod tree;
 
-pub use build::{build, is_kustomization, objects};
+pub use build::{build, build_for_flux, is_kustomization, objects};
 pub use chart::HelmChart;
 
 use super::files::{FileError, Named};

@@ -14,10 +14,14 @@
 //!     artifact: "ghcr.io/openova-io/{chart}:{version}"
 //!     roots: [ bp-harbor ]
 //!     graph: both                                      # depends (of Blueprints), kit (dependsOn of releases), or both
+//!   - catalogue: "oci://ghcr.io/openova-io/bp-*"       # published charts: the registry says which versions there are
+//!     roots: [ { blueprint: bp-harbor, version: ^1.2 } ]
 //! ```
 
 use crate::document::form::Clerk;
 use crate::document::yaml::Node;
+use crate::model::{ImageRef, Repository};
+use std::fmt;
 
 /// Fields of a catalogue that is in a Git repository.
 pub(super) const GIT: &[&str] = &["git", "ref", "path"];
@@ -29,6 +33,48 @@ pub enum CatalogueAt {
     Path(String),
     /// Git repository.
     Git(GitSource),
+    /// Repositories of published charts, one for each Blueprint.
+    Registry(RegistrySource),
+}
+
+/// Where charts of Blueprints are published: `HOST/PATH`, below which each has a repository of its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RegistrySource(String);
+
+impl RegistrySource {
+    /// Reads `oci://HOST/PATH/bp-*` or `oci://HOST/PATH`; fails with the reason in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let place = text.strip_prefix("oci://").unwrap_or(text).trim_end_matches('/');
+        let prefix = place.strip_suffix("/bp-*").unwrap_or(place);
+        let sample = format!("{prefix}/bp-x");
+        let host = prefix.split('/').next().unwrap_or_default();
+        let named = sample.parse::<ImageRef>().ok().filter(|image| image.repository.host() == host);
+        match named {
+            Some(image) if image.tag.is_none() && image.digest.is_none() => Ok(Self(prefix.to_owned())),
+            _ => Err("published charts are named oci://HOST/PATH/bp-*".to_owned()),
+        }
+    }
+
+    /// Returns the repository of the Blueprint whose name in the common form is `name`.
+    pub fn repository(&self, name: &str) -> Option<Repository> {
+        format!("{}/{name}", self.0).parse::<ImageRef>().ok().map(|image| image.repository)
+    }
+
+    /// Returns the reference of a Blueprint's chart, with `{chart}` and `{version}`.
+    pub fn artifact(&self) -> String {
+        format!("{}/{{chart}}:{{version}}", self.0)
+    }
+
+    /// Returns whether the repository that a `Chart.yaml` declares is this place.
+    pub fn is_at(&self, declared: &str) -> bool {
+        declared.strip_prefix("oci://").unwrap_or(declared).trim_end_matches('/') == self.0
+    }
+}
+
+impl fmt::Display for RegistrySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "oci://{}/bp-*", self.0)
+    }
 }
 
 /// Place in a Git repository.
@@ -68,6 +114,10 @@ impl Graph {
 pub(super) fn read(clerk: &Clerk<'_>, node: &Node) -> Option<CatalogueAt> {
     if node.text().is_some() {
         let text = clerk.text(node)?;
+        if text.starts_with("oci://") {
+            let registry = RegistrySource::parse(&text).map_err(|why| clerk.note(node, why)).ok()?;
+            return Some(CatalogueAt::Registry(registry));
+        }
         if text.contains("://") || text.starts_with("git@") {
             clerk.note(
                 node,
@@ -153,6 +203,8 @@ mod tests {
             "{git: 'git@h.example:x/y.git', ref: release/1.4, path: platform}",
             "{git: 'file:///srv/x', ref: 0123abc}",
             "{git: 'ssh://git@h.example:2222/x'}",
+            "'oci://h.example:5000/press/bp-*'",
+            "oci://h.example",
         ] {
             assert!(good(text), "{text}");
         }
@@ -168,6 +220,10 @@ mod tests {
             "{git: 'https://h.example/x', path: ../y}",
             "{ref: x}",
             "{git: 'https://h.example/x', branch: y}",
+            "'oci://h.example/press/*'",
+            "oci://press/charts",
+            "oci://h.example/press:1",
+            "oci://",
         ] {
             assert!(!good(text), "{text}");
         }

@@ -364,7 +364,13 @@ pub(super) fn decision(clerk: &Clerk<'_>, node: &Node) -> Option<Decision> {
             return None;
         }
     };
-    Some(Decision { line: node.line, about, chart: form.text("chart"), answer })
+    let decision = Decision { line: node.line, about, chart: form.text("chart"), answer };
+    if let (Answer::Accept(_), false, Err(error)) =
+        (&decision.answer, decision.is_pattern(), decision.about.parse::<ImageRef>())
+    {
+        clerk.note(form.get("accept").unwrap_or(node), format!("what is accepted has to be a reference: {error}"));
+    }
+    Some(decision)
 }
 
 impl Decision {

@@ -9,6 +9,9 @@
 //!     releases: [ bp-harbor ]               # only these, and what their dependsOn leads to
 //!     include: [ "bp-*" ]                   # only releases whose name fits, and what they depend on
 //!     exclude: [ bp-velero ]                # not these, unless another one depends on them
+//!     sources:                              # what sourceRef of a Flux Kustomization stands for
+//!       - { name: flux-system, path: . }    # a GitRepository, unless kind says otherwise
+//!       - { kind: OCIRepository, name: apps, ignore: it has a mirror file of its own }
 //! kustomize: [ ./overlays/site ]
 //! ```
 
@@ -17,7 +20,9 @@ use crate::document::yaml::{Node, Value};
 use std::collections::BTreeMap;
 
 /// Fields of an entry.
-pub(super) const FLUX: &[&str] = &["path", "substitute", "objects", "releases", "include", "exclude"];
+pub(super) const FLUX: &[&str] = &["path", "substitute", "objects", "releases", "include", "exclude", "sources"];
+/// Fields of a source.
+pub(super) const SOURCE: &[&str] = &["kind", "name", "namespace", "path", "ignore"];
 
 /// One entry of `flux`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -36,6 +41,21 @@ pub struct FluxSource {
     pub include: Vec<String>,
     /// Patterns of release names that are not wanted for themselves.
     pub exclude: Vec<String>,
+    /// What the sources of Flux Kustomizations stand for.
+    pub sources: Vec<SourceFolder>,
+}
+
+/// What a source of Flux stands for here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFolder {
+    /// `GitRepository`, `OCIRepository` or `Bucket`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// Its namespace; absent: any.
+    pub namespace: Option<String>,
+    /// Folder with its content, as typed; or why nothing of it is wanted.
+    pub stands_for: Result<String, String>,
 }
 
 /// Reads one entry.
@@ -44,6 +64,10 @@ pub(super) fn read(clerk: &Clerk<'_>, node: &Node) -> Option<FluxSource> {
         return Some(FluxSource { line: node.line, path: clerk.text(node)?, ..FluxSource::default() });
     }
     let form = clerk.form(node, FLUX)?;
+    if let (Some(_), Some(field)) = (form.get("releases"), form.get("include").or_else(|| form.get("exclude"))) {
+        clerk
+            .note(field, "include and exclude choose among all releases; releases names those that are wanted already");
+    }
     Some(FluxSource {
         line: node.line,
         path: form.need_text("path")?,
@@ -52,7 +76,25 @@ pub(super) fn read(clerk: &Clerk<'_>, node: &Node) -> Option<FluxSource> {
         releases: clerk.texts(form.get("releases")),
         include: clerk.texts(form.get("include")),
         exclude: clerk.texts(form.get("exclude")),
+        sources: clerk.list(form.get("sources"), |node| source(clerk, node)),
     })
+}
+
+fn source(clerk: &Clerk<'_>, node: &Node) -> Option<SourceFolder> {
+    let form = clerk.form(node, SOURCE)?;
+    const KINDS: [(&str, &str); 3] =
+        [("GitRepository", "GitRepository"), ("OCIRepository", "OCIRepository"), ("Bucket", "Bucket")];
+    let kind = form.get("kind").map_or(Some("GitRepository"), |node| clerk.word(node, &KINDS))?;
+    let stands_for = match (form.text("path"), form.text("ignore")) {
+        (Some(path), None) => Ok(path),
+        (None, Some(reason)) => Err(reason),
+        _ => {
+            clerk.note(node, "exactly one of path and ignore is expected: its folder here, or why it is left out");
+            return None;
+        }
+    };
+    let (name, namespace) = (form.need_text("name")?, form.text("namespace"));
+    Some(SourceFolder { kind: kind.to_owned(), name, namespace, stands_for })
 }
 
 /// Reads a mapping of names to texts; numbers and truth values keep their spelling, and nothing is the empty text.

@@ -4,7 +4,7 @@ use super::charts;
 use super::made;
 use super::selection::{CHOOSING, tag_wish};
 use super::{
-    All, BlueprintSource, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
+    All, BlueprintSource, CatalogueAt, DestinationRule, ExtraImage, IgnoreRule, Ignored, MirrorManifest, PathSource,
     PlatformException, PlatformRule, Platforms, Root, Scope, Source, Substitution, Wish, catalogue, flux, image_fields,
 };
 use crate::document::Envelope;
@@ -133,14 +133,14 @@ fn repository(clerk: &Clerk<'_>, node: &Node) -> Option<Repository> {
 fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
     let form = clerk.form(node, BLUEPRINTS)?;
     let catalogue = form.need("catalogue").and_then(|node| catalogue::read(clerk, node));
-    let artifact = form.need_text("artifact");
-    if let Some(template) = &artifact {
-        check_template(clerk, node, template);
-    }
+    let artifact = artifact(clerk, node, &form, catalogue.as_ref());
     let all = match form.get("all") {
         Some(node) => clerk.word(node, &[("true", All::Every), ("listed", All::Listed), ("false", All::None)])?,
         None => All::None,
     };
+    if let (Some(CatalogueAt::Registry(_)), Some(field), true) = (&catalogue, form.get("all"), all != All::None) {
+        clerk.note(field, "a registry does not say which Blueprints it has: name those that are wanted under roots");
+    }
     let roots = clerk.list(form.get("roots"), |node| root(clerk, node));
     if form.get("roots").is_none() && all == All::None {
         clerk.note(node, "roots or all is expected: which Blueprints are wanted?");
@@ -167,6 +167,19 @@ fn blueprints(clerk: &Clerk<'_>, node: &Node) -> Option<BlueprintSource> {
         uses: clerk.list(form.get("values"), |node| charts::blueprint_use(clerk, node)),
         images: form.get("images").map_or(Some(true), |node| charts::truth(clerk, node))?,
     })
+}
+
+/// Reads where the charts of a catalogue stand; a registry of charts says it by itself.
+fn artifact(clerk: &Clerk<'_>, node: &Node, form: &Form<'_>, catalogue: Option<&CatalogueAt>) -> Option<String> {
+    let Some(CatalogueAt::Registry(registry)) = catalogue else {
+        let template = form.need_text("artifact")?;
+        check_template(clerk, node, &template);
+        return Some(template);
+    };
+    if let Some(field) = form.get("artifact") {
+        clerk.note(field, format!("leave it out: the charts stand where the catalogue is, {}", registry.artifact()));
+    }
+    Some(registry.artifact())
 }
 
 fn check_template(clerk: &Clerk<'_>, node: &Node, template: &str) {

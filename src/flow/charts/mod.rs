@@ -11,7 +11,7 @@ mod repositories;
 use super::context::Context;
 use super::error::{ChartFault, FlowError, ItemFault};
 use super::pool;
-use super::resolve::{Wishes, resolve};
+use super::resolve::{Wishes, pin_known};
 use super::update::Update;
 use crate::chart::{Chart, HelmProgram, OwnRenderer, Renderer};
 use crate::discover::operators::Table;
@@ -21,8 +21,8 @@ use crate::document::rendered::RenderedWith;
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::port::Source;
 use crate::model::{Finding, ImageRef, Repository};
-use read::{Archive, Unread};
-use render::{Job, Looked};
+pub use read::{Archive, Unread, chart as read_chart};
+use render::{Advice, Job, Looked, Renderers};
 use repositories::{Exact, Repositories};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ pub enum RendererChoice {
     Own,
     /// The `helm` program at a path.
     Helm(PathBuf),
+    /// This program, and the `helm` program at a path as its referee: where they disagree, the chart is refused.
+    Both(PathBuf),
 }
 
 /// How charts are looked into.
@@ -61,6 +63,8 @@ pub struct Pinning<'a> {
 pub struct ChartPins {
     /// Charts that are pinned already.
     pub pinned: Vec<LockedArtifact>,
+    /// Why some charts could not be looked into; what they run is not among what was found.
+    pub failed: Vec<FlowError>,
     rendered: BTreeMap<ImageRef, Vec<RenderedWith>>,
 }
 
@@ -91,6 +95,8 @@ struct Read {
 }
 
 /// Looks into every chart that was found, and puts what it runs in front of it.
+///
+/// What stands in the way of some of them is in the result: nobody may take a list for whole then.
 pub fn look_into(
     discovering: &mut Discovering<'_>,
     pinning: &Pinning<'_>,
@@ -99,15 +105,14 @@ pub fn look_into(
     context: &Context<'_>,
 ) -> Result<ChartPins, FlowError> {
     let repositories = Repositories::new(source);
-    let items = choose(discovering.found(), &repositories, source, context)?;
-    if items.is_empty() {
-        return Ok(ChartPins::default());
-    }
-    let pinned = pin(&items, pinning, source, context)?;
+    let mut lacking = Lacking::default();
+    let items = choose(discovering.found(), (&repositories, source, context), &mut lacking)?;
+    let pinned = pin(&items, pinning, (source, context), &mut lacking)?;
     let fields = discovering.fields().clone();
     let reader = Reader { source, repositories: &repositories, pinned: &pinned, fields: &fields, context };
-    let read = reader.all(&items, reading)?;
-    let mut pins = ChartPins { pinned: pinned.into_values().collect(), rendered: BTreeMap::new() };
+    let read = reader.all(&items, reading, &mut lacking)?;
+    let mut pins =
+        ChartPins { pinned: pinned.into_values().collect(), failed: lacking.errors(), ..ChartPins::default() };
     let mut in_place: BTreeMap<usize, Vec<Found>> = BTreeMap::new();
     for (item, read) in items.iter().zip(read) {
         let mut carried = carried(item);
@@ -126,43 +131,76 @@ pub fn look_into(
     Ok(pins)
 }
 
-/// Chooses the charts that are meant. All that cannot be chosen are listed.
+/// What stands in the way, gathered until everything was tried.
+#[derive(Default)]
+struct Lacking {
+    faults: Vec<ItemFault>,
+    charts: Vec<ChartFault>,
+}
+
+impl Lacking {
+    /// Takes what was made, or notes why it was not; what ends the whole run is handed on.
+    fn take<T>(&mut self, result: Result<T, FlowError>) -> Result<Option<T>, FlowError> {
+        match result {
+            Ok(value) => return Ok(Some(value)),
+            Err(FlowError::Source(items)) => self.faults.extend(items),
+            Err(FlowError::Charts(items)) => self.charts.extend(items),
+            Err(other) => return Err(other),
+        }
+        Ok(None)
+    }
+
+    fn errors(self) -> Vec<FlowError> {
+        let sources = (!self.faults.is_empty()).then_some(FlowError::Source(self.faults));
+        sources.into_iter().chain((!self.charts.is_empty()).then_some(FlowError::Charts(self.charts))).collect()
+    }
+}
+
+/// Whom charts are asked of.
+type Asking<'a> = (&'a Repositories<'a>, &'a dyn Source, &'a Context<'a>);
+
+/// Chooses the charts that are meant, each place once however many want it.
 fn choose(
     found: &[Found],
-    repositories: &Repositories<'_>,
-    source: &dyn Source,
-    context: &Context<'_>,
+    (repositories, source, context): Asking<'_>,
+    lacking: &mut Lacking,
 ) -> Result<Vec<Item>, FlowError> {
-    let wishes: Vec<(usize, &Found, &ChartWant)> = found
-        .iter()
-        .enumerate()
-        .filter_map(|(at, found)| match &found.want {
-            Want::Chart(want) => Some((at, found, &**want)),
-            _ => None,
-        })
-        .collect();
+    let mut wishes: Vec<(usize, &Found, &ChartWant)> = Vec::new();
+    let mut places: BTreeMap<String, Vec<(usize, &Found, &ChartWant)>> = BTreeMap::new();
+    for (at, found) in found.iter().enumerate() {
+        if let Want::Chart(want) = &found.want {
+            let same = places.entry(format!("{:?}", want.place)).or_default();
+            if same.is_empty() {
+                wishes.push((at, found, want));
+            }
+            same.push((at, found, want));
+        }
+    }
     let chosen = pool::all(&wishes, context.threads, |(_, found, want)| {
         context.go_on()?;
         if let ChartPlace::Tags { repository, selection } = &want.place {
             return tagged(found, repository, selection, (source, context));
         }
-        let item = || format!("{} (wanted by {})", want.place, found.why.join(" → "));
-        let exact = repositories.exact(&want.place).map_err(|fault| FlowError::source(item(), fault))?;
+        let exact = repositories.exact(&want.place).map_err(|fault| {
+            let all = places.get(&format!("{:?}", want.place)).into_iter().flatten();
+            let why: Vec<String> = all.map(|(_, found, _)| found.why.join(" → ")).collect();
+            FlowError::source(format!("{} (wanted by {})", want.place, why.join("; ")), fault)
+        })?;
         Ok(exact.into_iter().collect())
     });
     let mut items = Vec::new();
-    let mut faults = Vec::new();
-    for ((at, found, want), chosen) in wishes.into_iter().zip(chosen) {
-        match chosen {
-            Ok(exact) => items.extend(exact.into_iter().map(|exact| {
-                let (found, want) = (found.clone(), want.clone());
-                Item { at, exact, found, want }
-            })),
-            Err(FlowError::Source(items)) => faults.extend(items),
-            Err(other) => return Err(other),
+    for ((_, _, first), chosen) in wishes.iter().zip(chosen) {
+        let Some(exact) = lacking.take(chosen)? else { continue };
+        let all = places.get(&format!("{:?}", first.place)).into_iter().flatten();
+        for (at, found, want) in all {
+            items.extend(exact.iter().cloned().map(|exact| {
+                let (found, want) = ((*found).clone(), (*want).clone());
+                Item { at: *at, exact, found, want }
+            }));
         }
     }
-    if faults.is_empty() { Ok(items) } else { Err(FlowError::Source(faults)) }
+    items.sort_by_key(|item| item.at);
+    Ok(items)
 }
 
 /// Returns the charts among the tags of a repository that a selection takes.
@@ -193,8 +231,8 @@ fn carried(item: &Item) -> Option<Found> {
 fn pin(
     items: &[Item],
     pinning: &Pinning<'_>,
-    source: &dyn Source,
-    context: &Context<'_>,
+    (source, context): (&dyn Source, &Context<'_>),
+    lacking: &mut Lacking,
 ) -> Result<BTreeMap<ImageRef, LockedArtifact>, FlowError> {
     let wishes = Wishes {
         found: items.iter().filter_map(carried).collect(),
@@ -203,8 +241,12 @@ fn pin(
         update: pinning.update.clone(),
         pinned: Vec::new(),
     };
-    let resolved = resolve(wishes, source, context)?;
-    Ok(resolved.lock.artifacts.into_iter().map(|artifact| (artifact.source.clone(), artifact)).collect())
+    if wishes.found.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (artifacts, faults) = pin_known(wishes, source, context)?;
+    lacking.faults.extend(faults);
+    Ok(artifacts.into_iter().map(|artifact| (artifact.source.clone(), artifact)).collect())
 }
 
 /// Reads and renders.
@@ -217,15 +259,20 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads every chart once for each way in which it is used; nothing for those that are only carried, and for
-    /// repetitions.
-    fn all(&self, items: &[Item], reading: &ChartReading) -> Result<Vec<Option<Read>>, FlowError> {
+    /// Reads every chart once for each way in which it is used; nothing for those that are only carried, that could not
+    /// be pinned, and for repetitions.
+    fn all(
+        &self,
+        items: &[Item],
+        reading: &ChartReading,
+        lacking: &mut Lacking,
+    ) -> Result<Vec<Option<Read>>, FlowError> {
         let mut seen = Vec::new();
         let wanted: Vec<Option<&Item>> = items
             .iter()
             .map(|item| {
                 let key = (&item.exact, format!("{:?}", usage(&item.want)));
-                let fresh = item.want.images && !seen.contains(&key);
+                let fresh = item.want.images && self.is_at_hand(item) && !seen.contains(&key);
                 seen.push(key);
                 fresh.then_some(item)
             })
@@ -233,15 +280,25 @@ impl Reader<'_> {
         if wanted.iter().all(Option::is_none) {
             return Ok(items.iter().map(|_| None).collect());
         }
-        let renderer = renderer(&reading.renderer)?;
+        let (renderer, referee) = renderers(&reading.renderer)?;
+        let renderers = Renderers { renderer: &*renderer, referee: referee.as_deref() };
         let read = pool::all(&wanted, self.context.threads, |item| match item {
-            Some(item) => self.one(item, &*renderer).map(Some),
+            Some(item) => self.one(item, renderers).map(Some),
             None => Ok(None),
         });
-        told(read)
+        let taken = read.into_iter().map(|read| Ok(lacking.take(read)?.flatten()));
+        taken.collect()
     }
 
-    fn one(&self, item: &Item, renderer: &(dyn Renderer + Sync)) -> Result<Read, FlowError> {
+    fn is_at_hand(&self, item: &Item) -> bool {
+        match &item.exact {
+            Exact::Artifact(name) => self.pinned.contains_key(&with_tag(name)),
+            Exact::File { source, .. } => self.pinned.contains_key(source),
+            Exact::Path(_) => true,
+        }
+    }
+
+    fn one(&self, item: &Item, renderers: Renderers<'_>) -> Result<Read, FlowError> {
         self.context.go_on()?;
         let unread = |why| match why {
             Unread::Fault(fault) => FlowError::source(wanted(item), fault),
@@ -256,8 +313,8 @@ impl Reader<'_> {
             let more = read::complete(&mut chart, &values, self.repositories, self.source);
             fetched.extend(more.map_err(unread)?);
         }
-        let job = Job { chart: &chart, want: &item.want, fields: self.fields, renderer };
-        let looked = job.look().map_err(|why| refused(item, why, supplies(item, &chart)))?;
+        let job = Job { chart: &chart, want: &item.want, fields: self.fields, renderers };
+        let looked = job.look().map_err(|error| refused(item, error.why, helps(error.advice, item, &chart)))?;
         let record = job.record(fetched);
         Ok(Read { name: chart.metadata.name.clone(), version: chart.metadata.version.clone(), looked, record })
     }
@@ -292,32 +349,19 @@ fn with_tag(name: &ImageRef) -> ImageRef {
     }
 }
 
-/// Makes the renderer that was chosen.
-fn renderer(choice: &RendererChoice) -> Result<Box<dyn Renderer + Sync>, FlowError> {
-    match choice {
-        RendererChoice::Own => Ok(Box::new(OwnRenderer)),
-        RendererChoice::Helm(path) => {
-            let program = HelmProgram::at(path).map_err(|error| FlowError::Usage(error.to_string()))?;
-            Ok(Box::new(program))
-        }
-    }
-}
+/// Somebody who renders, and may be asked by several threads.
+type Boxed = Box<dyn Renderer + Sync>;
 
-/// Returns what was read, or everything that stands in the way.
-fn told(read: Vec<Result<Option<Read>, FlowError>>) -> Result<Vec<Option<Read>>, FlowError> {
-    let (mut good, mut faults, mut charts): (Vec<_>, Vec<ItemFault>, Vec<ChartFault>) = Default::default();
-    for read in read {
-        match read {
-            Ok(read) => good.push(read),
-            Err(FlowError::Source(items)) => faults.extend(items),
-            Err(FlowError::Charts(items)) => charts.extend(items),
-            Err(other) => return Err(other),
-        }
-    }
-    match (faults.is_empty(), charts.is_empty()) {
-        (true, true) => Ok(good),
-        (false, _) => Err(FlowError::Source(faults)),
-        (true, false) => Err(FlowError::Charts(charts)),
+/// Makes the renderer that was chosen, and its referee.
+fn renderers(choice: &RendererChoice) -> Result<(Boxed, Option<Boxed>), FlowError> {
+    let helm = |path: &PathBuf| -> Result<Boxed, FlowError> {
+        let program = HelmProgram::at(path).map_err(|error| FlowError::Usage(error.to_string()))?;
+        Ok(Box::new(program))
+    };
+    match choice {
+        RendererChoice::Own => Ok((Box::new(OwnRenderer), None)),
+        RendererChoice::Helm(path) => Ok((helm(path)?, None)),
+        RendererChoice::Both(path) => Ok((Box::new(OwnRenderer), Some(helm(path)?))),
     }
 }
 
@@ -327,6 +371,15 @@ fn refused(item: &Item, why: String, hint: String) -> FlowError {
 
 fn wanted(item: &Item) -> String {
     format!("{} (wanted by {})", shown(&item.exact, ""), item.found.why.join(" → "))
+}
+
+/// Says what helps where a chart does not render.
+fn helps(advice: Advice, item: &Item, chart: &Chart) -> String {
+    match advice {
+        Advice::Values => supplies(item, chart),
+        Advice::Kubernetes => "name the version of your cluster: rendering: { kubernetes: vX.Y.Z }".to_owned(),
+        Advice::Nothing => String::new(),
+    }
 }
 
 /// Says where values for a chart are written.

@@ -31,6 +31,40 @@ pub struct Looked {
     pub incomplete: bool,
 }
 
+/// Why a chart does not say what it runs.
+#[derive(Debug)]
+pub struct Unrendered {
+    /// Reason in words.
+    pub why: String,
+    /// What helps.
+    pub advice: Advice,
+}
+
+/// What helps where a chart does not render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// Another value.
+    Values,
+    /// The version of the cluster.
+    Kubernetes,
+    /// Nothing beyond what the reason says.
+    Nothing,
+}
+
+impl From<RenderError> for Unrendered {
+    fn from(error: RenderError) -> Self {
+        let advice = match &error {
+            RenderError::Refused { .. }
+            | RenderError::Template { .. }
+            | RenderError::Values { .. }
+            | RenderError::Program { .. } => Advice::Values,
+            RenderError::Kubernetes { .. } => Advice::Kubernetes,
+            _ => Advice::Nothing,
+        };
+        Self { why: error.to_string(), advice }
+    }
+}
+
 /// Renders a chart with everything that it is used with.
 pub struct Job<'a> {
     /// The chart.
@@ -40,7 +74,16 @@ pub struct Job<'a> {
     /// Fields of custom objects that name images.
     pub fields: &'a Table,
     /// Who renders.
+    pub renderers: Renderers<'a>,
+}
+
+/// Who renders, and who must find the same images.
+#[derive(Clone, Copy)]
+pub struct Renderers<'a> {
+    /// Whose result counts.
     pub renderer: &'a (dyn Renderer + Sync),
+    /// Who is asked too.
+    pub referee: Option<&'a (dyn Renderer + Sync)>,
 }
 
 /// What changes between two renders of one set of values.
@@ -52,39 +95,28 @@ struct Around<'a> {
 }
 
 impl Job<'_> {
-    /// Looks into the chart; fails with the reason in words.
-    pub fn look(&self) -> Result<Looked, String> {
+    /// Looks into the chart; fails with the reason, and the set of values where there are several.
+    pub fn look(&self) -> Result<Looked, Unrendered> {
         let own = [ValueSet { name: String::new(), layers: Vec::new() }];
         let sets = if self.want.sets.is_empty() { &own[..] } else { &self.want.sets[..] };
         let (mut looked, mut templates) = (Looked::default(), BTreeSet::new());
         let known = Known::of(self.chart);
-        let (mut defines, mut raw) = (false, Vec::new());
+        let (mut defines, mut places) = (false, Places::default());
         for set in sets {
-            let values: Vec<Value> = set.layers.iter().map(|layer| layer.values.clone()).collect();
-            let mut whole = self.scan(&values, Around::default())?;
-            // Some charts refuse an upgrade without secrets of the release that is there; nothing can be compared then.
-            if known.asks_for_upgrades
-                && let Ok(upgraded) = self.scan(&values, Around { upgrade: true, ..Around::default() })
-            {
-                whole.take(upgraded);
-            }
-            let further = self.depends(&values, &whole, &known)?;
+            let (whole, further) =
+                self.look_with(set, &known).map_err(|error| match (set.name.as_str(), sets.len()) {
+                    ("", _) | (_, 1) => error,
+                    (name, _) => Unrendered { why: format!("with the values {name}: {}", error.why), ..error },
+                })?;
             templates.extend(whole.templates);
             defines |= whole.defines;
-            let named = |mut sighting: Sighting| {
-                if !set.name.is_empty() {
-                    sighting.spot.path.push_str(&format!(" (values {})", set.name));
-                }
-                sighting
-            };
-            let fresh = whole.sightings.into_iter().chain(further);
-            let fresh: Vec<Sighting> = fresh.filter(|seen| !raw.contains(seen)).collect();
-            raw.extend(fresh.iter().cloned());
-            looked.sightings.extend(fresh.into_iter().map(named));
+            whole.sightings.into_iter().chain(further).for_each(|sighting| places.take(sighting, &set.name));
             looked.errors.extend(whole.errors);
             looked.findings.extend(whole.findings);
             looked.choices.extend(whole.choices);
         }
+        looked.sightings = places.shown();
+        looked.findings.extend(self.unchecked_values());
         looked.findings.sort();
         looked.findings.dedup();
         looked.choices.sort();
@@ -95,6 +127,32 @@ impl Job<'_> {
         let layers = sets.iter().flat_map(|set| &set.layers);
         looked.sightings.extend(known.beyond(self.chart, layers, (&looked.sightings, &templates)));
         Ok(looked)
+    }
+
+    /// Looks into the chart as one set of values makes it; returns what it shows, and what only other clusters would run.
+    fn look_with(&self, set: &ValueSet, known: &Known) -> Result<(Scanned, Vec<Sighting>), Unrendered> {
+        let values: Vec<Value> = set.layers.iter().map(|layer| layer.values.clone()).collect();
+        let mut whole = self.scan(&values, Around::default())?;
+        // Some charts refuse an upgrade without secrets of the release that is there; nothing can be compared then.
+        if known.asks_for_upgrades
+            && let Ok(upgraded) = self.scan(&values, Around { upgrade: true, ..Around::default() })
+        {
+            whole.take(upgraded);
+        }
+        let further = self.depends(&values, &whole, known)?;
+        Ok((whole, further))
+    }
+
+    /// Says what a chart's schema asks of values that nobody who renders checks.
+    fn unchecked_values(&self) -> Option<Finding> {
+        let Renderers { renderer, referee } = self.renderers;
+        let checked = renderer.checks_values() || referee.is_some_and(Renderer::checks_values);
+        let asked = if checked { BTreeSet::new() } else { crate::chart::not_checked(self.chart) };
+        let named: Vec<&str> = asked.iter().map(String::as_str).take(8).collect();
+        let what = format!("what values.schema.json asks by {} is not checked here", named.join(", "));
+        let finding = Finding::warning(FindingClass::Config, &self.chart.metadata.name, what);
+        let finding = finding.with_hint("--renderer both lets the helm program check it");
+        (!asked.is_empty()).then_some(Finding { severity: Severity::Note, ..finding })
     }
 
     /// Says what the chart was rendered with.
@@ -108,7 +166,7 @@ impl Job<'_> {
             values.push(digest(&ValueSet { name: String::new(), layers: Vec::new() }));
         }
         RenderedWith {
-            renderer: self.renderer.name(),
+            renderer: self.renderers.renderer.name(),
             kubernetes: self.want.setting.kubernetes.clone(),
             api_versions: self.want.setting.api_versions.clone(),
             release: self.release().to_owned(),
@@ -122,11 +180,28 @@ impl Job<'_> {
         self.want.release.as_deref().unwrap_or(&self.chart.metadata.name)
     }
 
-    fn scan(&self, values: &[Value], around: Around<'_>) -> Result<Scanned, String> {
-        self.render(values, around).map(|rendered| scan(&rendered, self.fields)).map_err(|error| error.to_string())
+    fn scan(&self, values: &[Value], around: Around<'_>) -> Result<Scanned, Unrendered> {
+        let own = self.render(values, around, self.renderers.renderer).map(|rendered| scan(&rendered, self.fields));
+        let Some(referee) = self.renderers.referee else { return Ok(own?) };
+        let theirs = self.render(values, around, referee).map(|rendered| scan(&rendered, self.fields));
+        match (own, theirs) {
+            (Ok(own), Ok(theirs)) => {
+                refuse_disagreement(&own.wanted(), &theirs.wanted(), &referee.name())?;
+                Ok(own)
+            }
+            (own, theirs) => {
+                own?;
+                theirs.map_err(Unrendered::from)
+            }
+        }
     }
 
-    fn render(&self, values: &[Value], around: Around<'_>) -> Result<Rendered, RenderError> {
+    fn render(
+        &self,
+        values: &[Value],
+        around: Around<'_>,
+        renderer: &(dyn Renderer + Sync),
+    ) -> Result<Rendered, RenderError> {
         let setting = &self.want.setting;
         let text = around.kubernetes.or(setting.kubernetes.as_deref()).unwrap_or(KUBERNETES[0]);
         let kubernetes: KubernetesVersion =
@@ -141,22 +216,20 @@ impl Job<'_> {
             api_versions: &api_versions,
             is_upgrade: around.upgrade,
         };
-        self.renderer.render(self.chart, &request)
+        renderer.render(self.chart, &request)
     }
 
     /// Renders for another cluster where the chart asks about it, and returns what only that one would run.
     ///
     /// Fails where the images depend on a version of Kubernetes that nobody named.
-    fn depends(&self, values: &[Value], whole: &Scanned, known: &Known) -> Result<Vec<Sighting>, String> {
+    fn depends(&self, values: &[Value], whole: &Scanned, known: &Known) -> Result<Vec<Sighting>, Unrendered> {
         let setting = &self.want.setting;
         let asks = known.asks_for_kubernetes && setting.kubernetes.is_none();
         let named = |api: &String| !setting.api_versions.contains(api);
         let further: Vec<String> = known.api_versions.iter().filter(|api| named(api)).cloned().collect();
         let other = |kubernetes: Option<&'static str>, further: &[String]| {
             // A chart that is not for such a cluster gives nothing to compare with.
-            self.render(values, Around { kubernetes, further, upgrade: false })
-                .map(|rendered| scan(&rendered, self.fields))
-                .ok()
+            self.scan(values, Around { kubernetes, further, upgrade: false }).ok()
         };
         if asks && let Some(older) = other(Some(KUBERNETES[1]), &[]) {
             refuse_difference(&whole.wanted(), &older.wanted())?;
@@ -174,7 +247,7 @@ impl Job<'_> {
     }
 }
 
-fn refuse_difference(newer: &BTreeSet<ImageRef>, older: &BTreeSet<ImageRef>) -> Result<(), String> {
+fn refuse_difference(newer: &BTreeSet<ImageRef>, older: &BTreeSet<ImageRef>) -> Result<(), Unrendered> {
     let differing = |a: &BTreeSet<ImageRef>, b: &BTreeSet<ImageRef>| {
         a.difference(b).map(ToString::to_string).collect::<Vec<_>>().join(", ")
     };
@@ -183,12 +256,59 @@ fn refuse_difference(newer: &BTreeSet<ImageRef>, older: &BTreeSet<ImageRef>) -> 
     }
     let [one, two] = KUBERNETES;
     let none = |text: String| if text.is_empty() { "nothing more".to_owned() } else { text };
-    Err(format!(
+    let why = format!(
         "its images depend on the version of Kubernetes, and none is named: {one} runs {}, {two} runs {}; name it: \
          rendering: {{ kubernetes: vX.Y.Z }}",
         none(differing(newer, older)),
         none(differing(older, newer))
-    ))
+    );
+    Err(Unrendered { why, advice: Advice::Nothing })
+}
+
+/// Refuses what two renderers do not agree about.
+fn refuse_disagreement(own: &BTreeSet<ImageRef>, theirs: &BTreeSet<ImageRef>, referee: &str) -> Result<(), Unrendered> {
+    let only = |a: &BTreeSet<ImageRef>, b: &BTreeSet<ImageRef>| {
+        let names: Vec<String> = a.difference(b).map(ToString::to_string).collect();
+        if names.is_empty() { "nothing more".to_owned() } else { names.join(", ") }
+    };
+    if own == theirs {
+        return Ok(());
+    }
+    let why = format!(
+        "the own renderer and {referee} disagree about what it runs: the own one finds {}, {referee} finds {}; report it, \
+         and name the images under extraImages until then",
+        only(own, theirs),
+        only(theirs, own)
+    );
+    Err(Unrendered { why, advice: Advice::Nothing })
+}
+
+/// What was seen, each with the sets of values that show it.
+#[derive(Default)]
+struct Places(Vec<(Sighting, Vec<String>)>);
+
+impl Places {
+    fn take(&mut self, sighting: Sighting, set: &str) {
+        let at = self.0.iter().position(|(known, _)| *known == sighting).unwrap_or_else(|| {
+            self.0.push((sighting, Vec::new()));
+            self.0.len() - 1
+        });
+        let names = &mut self.0[at].1;
+        if !set.is_empty() && !names.iter().any(|name| name == set) {
+            names.push(set.to_owned());
+        }
+    }
+
+    /// Names the sets behind the place.
+    fn shown(self) -> Vec<Sighting> {
+        let named = |(mut sighting, names): (Sighting, Vec<String>)| {
+            if !names.is_empty() {
+                sighting.spot.path.push_str(&format!(" (values {})", names.join(", ")));
+            }
+            sighting
+        };
+        self.0.into_iter().map(named).collect()
+    }
 }
 
 /// What a render says.
@@ -237,6 +357,9 @@ fn scan(rendered: &Rendered, fields: &Table) -> Scanned {
         scanned.choices.extend(scan.choices);
         scanned.defines |= scan.defines;
     }
+    // Renderers put documents in orders of their own; a lock shall not tell which of them was at work.
+    scanned.sightings.sort_by(|a, b| (&a.spot, &a.text).cmp(&(&b.spot, &b.text)));
+    scanned.errors.sort_by_key(ToString::to_string);
     scanned
 }
 
@@ -269,6 +392,10 @@ mod tests {
         }
     }
 
+    fn alone(renderer: &Fake) -> Renderers<'_> {
+        Renderers { renderer, referee: None }
+    }
+
     fn chart(template: &str) -> Chart {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("templates")).unwrap();
@@ -286,9 +413,9 @@ mod tests {
         template: &str,
         want: &ChartWant,
         follows: fn(&Request<'_>) -> Result<String, RenderError>,
-    ) -> (Result<Looked, String>, usize) {
+    ) -> (Result<Looked, Unrendered>, usize) {
         let (chart, renderer) = (chart(template), Fake { follows, asked: Mutex::new(0) });
-        let looked = Job { chart: &chart, want, fields: &Table::default(), renderer: &renderer }.look();
+        let looked = Job { chart: &chart, want, fields: &Table::default(), renderers: alone(&renderer) }.look();
         let asked = *renderer.asked.lock().unwrap();
         (looked, asked)
     }
@@ -319,7 +446,7 @@ mod tests {
         let follows: fn(&Request<'_>) -> Result<String, RenderError> =
             |request| Ok(format!("a:{}", request.kubernetes));
         let (looked, _) = look("{{ .Capabilities.KubeVersion }}", &want(RenderSetting::default(), Vec::new()), follows);
-        let why = looked.unwrap_err();
+        let why = looked.unwrap_err().why;
         assert!(
             why.contains("1.36.0 runs h.example/a:1.36.0") && why.contains("1.31.0 runs h.example/a:1.31.0"),
             "{why}"
@@ -365,13 +492,29 @@ mod tests {
     }
 
     #[test]
+    fn a_referee_that_finds_other_images_or_fails_is_heard() {
+        let fake = |follows| Fake { follows, asked: Mutex::new(0) };
+        let (chart, plain) = (chart("a: 1"), want(RenderSetting::default(), Vec::new()));
+        let against = |referee: &Fake| {
+            let own = fake(|_| Ok("a:1".into()));
+            let renderers = Renderers { renderer: &own, referee: Some(referee) };
+            Job { chart: &chart, want: &plain, fields: &Table::default(), renderers }.look()
+        };
+        assert_eq!(images(&against(&fake(|_| Ok("a:1".into()))).unwrap()), ["h.example/a:1"]);
+        let why = against(&fake(|_| Ok("b:1".into()))).unwrap_err().why;
+        assert!(why.contains("the own one finds h.example/a:1, fake finds h.example/b:1"), "{why}");
+        let refuses = fake(|_| Err(RenderError::Values { chart: "press".into(), why: "schema".into() }));
+        assert!(against(&refuses).unwrap_err().why.contains("schema"));
+    }
+
+    #[test]
     fn the_record_says_what_the_answer_depends_on() {
         let (chart, renderer) = (chart("a: 1"), Fake { follows: |_| Ok("a:1".into()), asked: Mutex::new(0) });
         let layer = ValueLayer { place: "v.yaml".into(), values: json!({"b": 1, "a": 2}) };
         let set = ValueSet { name: String::new(), layers: vec![layer] };
         let mut want = want(RenderSetting::default(), vec![set]);
         want.namespace = "shop".into();
-        let record = Job { chart: &chart, want: &want, fields: &Table::default(), renderer: &renderer }
+        let record = Job { chart: &chart, want: &want, fields: &Table::default(), renderers: alone(&renderer) }
             .record(vec!["db 1.0.0".into()]);
         assert_eq!(
             (record.renderer.as_str(), record.release.as_str(), record.namespace.as_str()),
