@@ -3,7 +3,7 @@
 use super::error::FlowError;
 use super::import::Medium;
 use super::judge_again::judge_again;
-use super::load::Supply;
+use super::load::{LoadItem, Supply};
 use super::notices::notices;
 use super::opened::{Opened, open};
 use super::shipment::Shipment;
@@ -11,6 +11,7 @@ use super::unknowable::clock_doubts;
 use crate::bundle::Input;
 use crate::model::{Digest, Finding};
 use crate::trust::{Authors, Judge};
+use std::collections::BTreeSet;
 
 /// Where something is loaded from, and who must have vouched for it.
 pub struct LoadFrom<'a> {
@@ -32,8 +33,22 @@ pub struct Accepted {
     pub authenticity: String,
     /// Which bundle.
     pub bundle_id: Digest,
+    /// Blobs that it leaves out, where it is a delta.
+    pub omitted: BTreeSet<Digest>,
     /// What a person should know.
     pub findings: Vec<Finding>,
+}
+
+/// Refuses to load what a delta does not hold whole, before anything is written.
+pub fn check_whole<'i>(items: impl Iterator<Item = &'i LoadItem>, omitted: &BTreeSet<Digest>) -> Result<(), FlowError> {
+    let lacking = |item: &&LoadItem| item.blobs.iter().any(|blob| omitted.contains(&blob.digest));
+    let lines: Vec<String> =
+        items.filter(lacking).map(|item| format!("{} is not whole in this delta", item.source)).collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let why = "import it where its base is, or load from a bundle without a base; --exclude leaves out some";
+    Err(FlowError::Usage(format!("{}\n{why}", lines.join("\n"))))
 }
 
 /// Opens a bundle and accepts it, or fails.
@@ -42,7 +57,7 @@ pub fn accept(from: LoadFrom<'_>) -> Result<Accepted, FlowError> {
         Medium::Files(files) => (Input::Files(files.clone()), Some(files)),
         Medium::Stream(stream) => (Input::Stream(stream), None),
     };
-    let Opened { reader, first, shipment, authenticity, bundle_id, .. } = open(input, from.authors)?;
+    let Opened { reader, first, shipment, authenticity, bundle_id, omitted, .. } = open(input, from.authors)?;
     let evidence = match from.judge {
         Some(judge) => judge_again(&shipment, judge)?,
         None => shipment.evidence.clone(),
@@ -50,5 +65,5 @@ pub fn accept(from: LoadFrom<'_>) -> Result<Accepted, FlowError> {
     let mut findings = notices(&shipment.lock, &evidence);
     findings.extend(from.judge.iter().flat_map(|judge| clock_doubts(judge, &shipment.evidence)));
     let supply = Supply::new(files.as_deref(), (reader, first), &bundle_id)?;
-    Ok(Accepted { shipment, supply, authenticity, bundle_id, findings })
+    Ok(Accepted { shipment, supply, authenticity, bundle_id, omitted, findings })
 }

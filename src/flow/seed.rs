@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::FlowError;
 use super::load::{Archive, Choice, LeftOut, LoadError, LoadItem, Shape, Supply, choose};
-use super::loading::{Accepted, LoadFrom, accept};
+use super::loading::{Accepted, LoadFrom, accept, check_whole};
 use super::shipment::Shipment;
 use super::unpack::{failed, is_there, refused, started};
 use crate::model::event::Stage;
@@ -99,14 +99,14 @@ fn as_text<S: serde::Serializer>(platform: &Option<Platform>, serializer: S) -> 
 
 /// Seeds. What an image's name stands for is whole whenever the name can be seen; a second run sends nothing.
 pub fn seed(request: Request<'_>, context: &Context<'_>) -> Result<Seeded, FlowError> {
-    let Accepted { shipment, supply, authenticity, bundle_id, mut findings } = accept(request.from)?;
+    let Accepted { shipment, supply, authenticity, bundle_id, omitted, mut findings } = accept(request.from)?;
     let shape = match request.node {
         Node::Containerd(_) => Shape::Node,
         Node::Folder(_) => Shape::Folder,
     };
     let plan = choose(&shipment, request.choice, shape)?;
     findings.extend(plan.findings);
-    let mut job = Job { shipment, supply, items: plan.items, findings, dry_run: request.dry_run, context };
+    let mut job = Job { shipment, supply, omitted, items: plan.items, findings, dry_run: request.dry_run, context };
     let Done { place, outcomes, bytes_sent } = match request.node {
         Node::Containerd(ctr) => job.to_containerd(ctr, request.choice.platform.as_ref())?,
         Node::Folder(folder) => job.to_folder(folder)?,
@@ -130,6 +130,7 @@ pub fn seed(request: Request<'_>, context: &Context<'_>) -> Result<Seeded, FlowE
 struct Job<'a> {
     shipment: Shipment,
     supply: Supply,
+    omitted: BTreeSet<Digest>,
     items: Vec<LoadItem>,
     findings: Vec<Finding>,
     dry_run: bool,
@@ -181,6 +182,7 @@ impl Job<'_> {
         let stock = Stock::of(ctr)?;
         self.findings.extend(self.items.iter().flat_map(|item| moves(&stock, item)));
         let mut outcomes: Vec<SeedOutcome> = self.items.iter().map(|item| stock.outcome(item)).collect();
+        check_whole(self.items.iter().filter(|item| !stock.holds(item)), &self.omitted)?;
         let mut bytes_sent = 0;
         let place = format!("{}, namespace {}", ctr.product(), ctr.namespace());
         if self.dry_run {
@@ -246,6 +248,7 @@ impl Job<'_> {
     }
 
     fn to_folder(&mut self, folder: &Path) -> Result<Done, FlowError> {
+        check_whole(self.items.iter(), &self.omitted)?;
         let items: Vec<&LoadItem> = self.items.iter().collect();
         let archive = Archive::new(&self.shipment, &items, &self.supply, true);
         let path = folder.join(format!("airlift-{}.tar", &archive.id().hex()[..16]));

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::FlowError;
 use super::load::{Archive, Choice, LoadError, LoadItem, LoadPlan, Shape, choose};
-use super::loading::{Accepted, LoadFrom, accept};
+use super::loading::{Accepted, LoadFrom, accept, check_whole};
 use crate::model::event::Stage;
 use crate::model::{Digest, Event, Fault, FaultKind, Finding};
 use crate::store::{OutgoingError, OutgoingFile, ends_with};
@@ -54,8 +54,9 @@ pub struct Unpacked {
 
 /// Unpacks. The file has its name only when all of it is verified and synced; nothing is replaced.
 pub fn unpack(request: Request<'_>, context: &Context<'_>) -> Result<Unpacked, FlowError> {
-    let Accepted { shipment, mut supply, authenticity, bundle_id, findings } = accept(request.from)?;
+    let Accepted { shipment, mut supply, authenticity, bundle_id, omitted, findings } = accept(request.from)?;
     let plan = choose(&shipment, request.choice, request.shape)?;
+    check_whole(plan.items.iter(), &omitted)?;
     let items: Vec<&LoadItem> = plan.items.iter().collect();
     let archive = Archive::new(&shipment, &items, &supply, request.shape == Shape::Docker);
     let bytes = archive.length();
