@@ -114,7 +114,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn plan(blobs: &[(&str, u64)], volume_size: Option<u64>) -> BundlePlan {
-        let papers = Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence: b"{}".to_vec() };
+        let papers =
+            Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence: b"{}".to_vec(), base: None };
         let item = |(n, (media_type, size)): (usize, &(&str, u64))| {
             let mut descriptor = Descriptor::of(*media_type, format!("blob {n}").as_bytes());
             descriptor.size = *size;

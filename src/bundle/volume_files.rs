@@ -32,8 +32,12 @@ pub(super) struct Names {
 impl Names {
     /// Returns the names of `plan` written to `out`; an ending `.airlift` of `out` is not doubled.
     pub(super) fn new(plan: &BundlePlan, out: &Path) -> Self {
-        let stem =
+        let mut stem =
             if out.extension().is_some_and(|e| e == "airlift") { out.with_extension("") } else { out.to_owned() };
+        // Nobody shall take a delta for a whole bundle, not even by its name.
+        if plan.is_delta() && stem.extension().is_none_or(|e| e != "delta") {
+            stem.as_mut_os_string().push(".delta");
+        }
         let digits = plan.options.volume_size.map(|_| plan.most_volumes().to_string().len().max(3));
         Self { stem, digits }
     }

@@ -120,7 +120,7 @@ pub fn code(error: &FlowError) -> u8 {
         FlowError::Tuf(error) => tuf_code(error),
         FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),
         FlowError::Destination(item) => fault_code(&item.fault, DESTINATION),
-        FlowError::Content { .. } | FlowError::Incomplete { .. } => DAMAGED,
+        FlowError::Content { .. } | FlowError::Incomplete { .. } | FlowError::NotThere(_) => DAMAGED,
         FlowError::Refused(_) | FlowError::Unauthentic(_) | FlowError::UnacceptedPaper { .. } => REFUSED,
         FlowError::Write(error) => write_code(error),
         FlowError::Read(error) => read_code(error),

@@ -1,5 +1,6 @@
 //! `airlift estimate`
 
+use super::basing::Basing;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::CliError;
@@ -9,6 +10,7 @@ use super::measured::measured;
 use super::output::{Form, Output};
 use super::receiving::open_place;
 use super::rendering::Rendering;
+use super::sourcing::Sourcing;
 use super::wanting::Wanting;
 use crate::bundle::Options;
 use crate::flow::{Aims, Context, PackRequest, Pins, Remembering, estimate, look_up};
@@ -22,6 +24,10 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     wanting: Wanting,
+    #[command(flatten)]
+    sourcing: Sourcing,
+    #[command(flatten)]
+    basing: Basing,
     /// Largest size of a volume: 64MiB, 4GB, …
     #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
     volume_size: Option<u64>,
@@ -47,21 +53,26 @@ pub struct Arguments {
 
 /// Estimates.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
-    let wanted = arguments.wanting.meant()?;
+    let basis = arguments.basing.basis()?;
     let (policy, judge, judged) = arguments.judging.judge_or_all()?;
     if !judged {
         output.note("note: no policy was given, so everything is counted and nothing is judged");
     }
-    let remote = arguments.connecting.remote(environment)?;
-    let source = Remembering::new(&remote);
     let to = arguments.to.as_deref().map(|to| open_place(to, true, &arguments.connecting, environment)).transpose()?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let opening = || arguments.connecting.remote(environment);
+    let supply = arguments.sourcing.supply(opening, (None, environment), &context, output)?;
+    let wanted = supply.wanted(&arguments.wanting)?;
+    let source = Remembering::new(supply.source());
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
+    supply.check(&lookup.resolved.lock)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], options };
+    let asked = arguments.connecting.remote(environment)?;
+    let leaving = basis.leaving(&asked);
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], leaving, options };
     let aims =
         Aims { out: arguments.out.as_deref(), to: to.as_ref().map(|place| (place.prefix(), place.destination())) };
     let estimate = estimate(request, &source, &aims, &context)?;

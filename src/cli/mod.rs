@@ -3,6 +3,7 @@
 //! The only room that speaks to people. Below it nothing prints, and nothing reads the environment or the clock.
 
 mod authoring;
+mod basing;
 mod clock;
 mod cluster;
 mod connect;
@@ -10,7 +11,10 @@ mod environment;
 mod error;
 mod human;
 mod judging;
+mod lacking;
+mod left_out;
 mod listing;
+mod loading;
 mod marks;
 mod measured;
 mod output;
@@ -22,6 +26,7 @@ mod rendering;
 mod reporting;
 mod rooting;
 mod signing;
+mod sourcing;
 mod wanting;
 
 mod audit;
@@ -38,9 +43,11 @@ mod pack;
 mod policy;
 mod receipt;
 mod resolve;
+mod seed;
 mod serve;
 mod sync;
 mod trust;
+mod unpack;
 mod verify;
 mod why;
 
@@ -104,6 +111,8 @@ enum Command {
     Diff(diff::Arguments),
     Generate(generate::Arguments),
     Serve(serve::Arguments),
+    Seed(seed::Arguments),
+    Unpack(unpack::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
@@ -143,6 +152,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Diff(arguments) => diff::run(arguments, &environment, &output),
         Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
+        Command::Seed(arguments) => seed::run(arguments, &environment, &output),
+        Command::Unpack(arguments) => unpack::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),

@@ -93,6 +93,10 @@ pub fn open_place(
         let layout = Box::new(if stand_in.is_some() { layout.measuring(folder) } else { layout });
         return Ok(Place::Folder { layout, prefix, _stand_in: stand_in });
     }
+    if to.starts_with("oci-archive:") || to.starts_with("docker-archive:") {
+        let what = format!("{to}: an archive is written at one stroke, not filled like a registry");
+        return Err(CliError::usage(what).with_hint(format!("airlift unpack BUNDLE --to {to}")));
+    }
     let prefix = Prefix::parse(to).map_err(|error| {
         CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")
     })?;
@@ -161,7 +165,7 @@ fn show(receipt: &Receipt, output: &Output) {
         moved.blobs_mounted,
         human::count(moved.documents_sent, "document"),
     ));
-    let arrived = receipt.artifacts.iter().filter(|a| !matches!(a.outcome, Outcome::Failed { .. })).count() as u64;
+    let arrived = receipt.artifacts.iter().filter(|a| a.outcome.is_there()).count() as u64;
     let whole = if receipt.complete { "complete" } else { "NOT complete" };
     let total = human::count(receipt.artifacts.len() as u64, "artifact");
     output.result(format!("{whole}: {arrived} of {total} at {} ({})", receipt.destination, receipt.product));
@@ -172,6 +176,7 @@ fn row(arrival: &Arrival) -> Vec<String> {
     let word = match &arrival.outcome {
         Outcome::Imported => "imported",
         Outcome::AlreadyThere => "already there",
+        Outcome::Waiting => "waits",
         Outcome::Failed { .. } => "FAILED",
     };
     let with = match arrival.attached.len() {

@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
+use super::leave_out::{Leaving, LeftOut, leave_out, narrowed};
 use super::making::Making;
 use super::shipment::Shipment;
 use super::{gather, pool};
@@ -28,6 +29,8 @@ pub struct Request<'a> {
     pub judge: &'a Judge,
     /// Keys that sign the bundle; none for a bundle that is not signed.
     pub keys: &'a [SigningKey],
+    /// What is left out.
+    pub leaving: Leaving<'a>,
     /// Physical layout.
     pub options: Options,
 }
@@ -40,6 +43,8 @@ pub struct Packed {
     pub artifacts: usize,
     /// Bytes of payload in it.
     pub payload: u64,
+    /// Blobs that were left out, and their bytes, where it is a delta.
+    pub omitted: Option<(u64, u64)>,
     /// Bytes that an earlier, interrupted run had written already.
     pub resumed: u64,
     /// What a person should know.
@@ -56,6 +61,7 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
+    let omitted = prepared.plan.is_delta().then(|| prepared.plan.omitted());
     drop(prepared.shipment); // the plan holds what is written of it
     if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| FlowError::file(folder, "cannot be made", error))?;
@@ -76,7 +82,7 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     context.or_stopped(pool::each(&ordered, 1, fill))?;
     let written = writer.finish(envelope.as_deref())?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, resumed: resumed.bytes, warnings })
+    Ok(Packed { written, artifacts, payload, omitted, resumed: resumed.bytes, warnings })
 }
 
 /// Packs into a stream: the same bytes as an unsplit file, signed before the payload is seen.
@@ -91,6 +97,7 @@ pub fn pack_stream(
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
+    let omitted = prepared.plan.is_delta().then(|| prepared.plan.omitted());
     drop(prepared.shipment);
     context.tell(Event::Started { stage: Stage::Pack, items: 0, bytes: payload });
     let origin = &prepared.origin;
@@ -101,7 +108,7 @@ pub fn pack_stream(
     let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved);
     let written = context.or_stopped(written.map_err(FlowError::from))?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, resumed: 0, warnings })
+    Ok(Packed { written, artifacts, payload, omitted, resumed: 0, warnings })
 }
 
 /// A pack of which nothing is carried out yet.
@@ -131,18 +138,22 @@ pub(super) fn prepare<'a>(
     source: &dyn Source,
     context: &Context<'_>,
 ) -> Result<Prepared<'a>, FlowError> {
-    let gathered = gather::gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
+    let lock = narrowed(request.lock, &request.leaving)?;
+    let gathered = gather::gather(lock, source, request.judge, context.threads.max(8), context.events)?;
     context.go_on()?;
-    let Gathered { mut shipment, origin, warnings } = gathered;
+    let Gathered { mut shipment, origin, judged_by, mut warnings } = gathered;
+    let left = leave_out(&request.leaving, (&shipment, &judged_by), source, context)?;
+    warnings.extend(left.iter().flat_map(|left| left.findings.clone()));
     shipment.evidence.trust_roots = request.judge.file_roots();
     let papers = Papers {
         index: index(&shipment),
         lock: shipment.lock.to_bytes(),
         policy: Some(request.policy.into_bytes()),
         evidence: shipment.evidence.to_bytes(),
+        base: left.as_ref().map(|left| left.paper.to_bytes()),
     };
     let artifacts = shipment.lock.artifacts.len();
-    let plan = BundlePlan::new(papers, items(&shipment), request.options)?;
+    let plan = BundlePlan::new(papers, items(&shipment, left.as_ref()), request.options)?;
     Ok(Prepared { plan, shipment, origin, keys: request.keys, artifacts, warnings })
 }
 
@@ -203,7 +214,8 @@ fn open_at(
 }
 
 /// Lists everything that the bundle carries, in lock order, what is pointed to first, each digest once.
-fn items(shipment: &Shipment) -> Vec<Item> {
+fn items(shipment: &Shipment, left: Option<&LeftOut>) -> Vec<Item> {
+    let is_left_out = |digest: &Digest| left.is_some_and(|left| left.blobs.contains(digest));
     let mut seen = BTreeSet::new();
     let mut items = Vec::new();
     for (at, artifact) in shipment.lock.artifacts.iter().enumerate() {
@@ -218,8 +230,11 @@ fn items(shipment: &Shipment) -> Vec<Item> {
         }
         for blob in shipment.blobs_of_artifact(at) {
             if seen.insert(blob.descriptor.digest.clone()) {
-                let body =
-                    shipment.small(&blob.descriptor.digest).map_or(Body::Payload, |b| Body::Document(b.to_vec()));
+                let body = match shipment.small(&blob.descriptor.digest) {
+                    _ if is_left_out(&blob.descriptor.digest) => Body::Omitted,
+                    Some(bytes) => Body::Document(bytes.to_vec()),
+                    None => Body::Payload,
+                };
                 items.push(Item { descriptor: blob.descriptor, class: blob.class, body });
             }
         }

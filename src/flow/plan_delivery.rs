@@ -85,6 +85,9 @@ pub struct ArtifactPlan {
     pub repository: Repository,
     /// Whether all of it is there already.
     pub present: bool,
+    /// Whether it waits for blobs that come with another bundle: those that are here are sent, and nothing is shown of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// Documents to send, in order: children, what is attached, the artifact itself. Empty when present.
     pub documents: Vec<DocumentStep>,
 }
@@ -156,13 +159,27 @@ pub fn plan(
     to: &dyn Destination,
     context: &Context<'_>,
 ) -> Result<DeliveryPlan, FlowError> {
+    plan_asking(shipment, prefix, to, context, &BTreeSet::new())
+}
+
+/// As [`plan`], but of the blobs in `doubted` each is asked for by itself: an artifact is not taken to be there because its
+/// document is.
+pub fn plan_asking(
+    shipment: &Shipment,
+    prefix: &Prefix,
+    to: &dyn Destination,
+    context: &Context<'_>,
+    doubted: &BTreeSet<Digest>,
+) -> Result<DeliveryPlan, FlowError> {
     let items = shipment.lock.artifacts.len();
     context.tell(Event::Started { stage: Stage::Compare, items: items as u64, bytes: 0 });
     let repositories = repositories(shipment, prefix)?;
     let numbered: Vec<usize> = (0..items).collect();
     let states = pool::each(&numbered, context.threads, |at| {
         context.go_on()?;
-        state(shipment, *at, &repositories[*at], to)
+        let (present, notes) = state(shipment, *at, &repositories[*at], to)?;
+        let holds = present && holds_all(shipment, *at, (&repositories[*at], doubted), to)?;
+        Ok::<_, FlowError>((holds, notes))
     })?;
     let mut findings = Vec::new();
     let mut artifacts = Vec::new();
@@ -170,7 +187,13 @@ pub fn plan(
         findings.extend(notes);
         let repository = repositories[at].clone();
         let documents = if present { Vec::new() } else { documents(shipment, at) };
-        artifacts.push(ArtifactPlan { destination: name(shipment, at, &repository), repository, present, documents });
+        artifacts.push(ArtifactPlan {
+            destination: name(shipment, at, &repository),
+            repository,
+            present,
+            waits: false,
+            documents,
+        });
     }
     let blobs = blobs(shipment, &artifacts, to, context)?;
     context.tell(Event::Finished { stage: Stage::Compare });
@@ -239,6 +262,26 @@ fn state(
         }
     }
     Ok((present, findings))
+}
+
+/// Returns whether a repository has every blob of an artifact that is in doubt.
+fn holds_all(
+    shipment: &Shipment,
+    at: usize,
+    (repository, doubted): (&Repository, &BTreeSet<Digest>),
+    to: &dyn Destination,
+) -> Result<bool, FlowError> {
+    if doubted.is_empty() {
+        return Ok(true);
+    }
+    let blobs = shipment.blobs_of_artifact(at).into_iter().map(|blob| blob.descriptor);
+    for want in blobs.filter(|blob| doubted.contains(&blob.digest)) {
+        let fail = |fault| FlowError::destination(format!("{} in {repository}", want.digest), fault);
+        if !to.has(repository, &want).map_err(fail)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Returns the attached documents that are at hand, which are all but those about an index that was cut down.

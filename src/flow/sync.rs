@@ -43,7 +43,7 @@ pub fn sync(
     let source: &dyn Source = &making;
     let place =
         to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
-    let Gathered { shipment, origin, warnings } =
+    let Gathered { shipment, origin, warnings, .. } =
         gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
     let mut plan = plan(&shipment, request.prefix, to, context)?;
     plan.findings.extend(warnings);

@@ -5,7 +5,7 @@ use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
 use super::notices::notices;
-use super::opened::{Opened, authenticate, open};
+use super::opened::{DeltaFacts, Opened, authenticate, open};
 use super::unknowable::{clock_doubts, not_known};
 use crate::bundle::{Checked, Input, check};
 use crate::document::countersignature::Mark;
@@ -47,6 +47,9 @@ pub struct Verified {
     pub bytes: u64,
     /// Volumes that were checked.
     pub volumes: usize,
+    /// What it leaves out, where it is a delta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaFacts>,
     /// Evidence found, where a policy was given.
     pub evidence: Option<BundleEvidence>,
     /// Everything that is wrong, worst first, and what is worth knowing.
@@ -115,6 +118,7 @@ fn report(
         artifacts: 0,
         bytes: seen.bytes,
         volumes: seen.volumes,
+        delta: None,
         evidence: None,
         findings: checked.findings,
         not_known: Vec::new(),
@@ -126,6 +130,7 @@ fn report(
     match head {
         Some(Ok(opened)) => {
             verified.artifacts = opened.shipment.lock.artifacts.len();
+            verified.delta = opened.delta();
             policy(&mut verified, &opened, judge);
         }
         Some(Err(error)) if verified.holds() => verified.findings.push(content(&error)),
@@ -186,6 +191,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         artifacts: opened.shipment.lock.artifacts.len(),
         bytes: 0,
         volumes: 0,
+        delta: opened.delta(),
         evidence: None,
         findings: Vec::new(),
         not_known: Vec::new(),
