@@ -56,7 +56,7 @@ impl BundlePlan {
         let (least, fewest) = self.measured(shortest)?;
         let (most, greatest) = match self.measured(compress::bound) {
             // It may still fit, so this is no error yet: the largest set that the format allows is the bound.
-            Err(LayoutError::TooManyVolumes) => {
+            Err(LayoutError::TooManyVolumes | LayoutError::VolumeTooSmall { .. }) => {
                 let all = u64::from(limits::VOLUMES);
                 (all.saturating_mul(self.options.volume_size.unwrap_or(u64::MAX)), all)
             }
@@ -156,14 +156,15 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
         #[test]
-        fn no_frame_is_shorter_than_the_shortest(size in 1usize..600_000, byte in any::<u8>(), noise in any::<bool>()) {
+        fn no_frame_is_shorter_than_the_shortest(size in 1usize..300_000, byte in any::<u8>(), noise in any::<bool>()) {
             let content: Vec<u8> = if noise {
                 (0..size).map(|n| (n as u32).wrapping_mul(2_654_435_761).to_le_bytes()[3] ^ byte).collect()
             } else {
                 vec![byte; size]
             };
-            let frame = Packer::new(19, 1 << 20).unwrap().pack(&content).unwrap();
+            let frame = Packer::new(9, 1 << 20).unwrap().pack(&content).unwrap();
             prop_assert!(frame.len() as u64 >= shortest(size as u64));
             prop_assert!(frame.len() as u64 <= compress::bound(size as u64));
         }
