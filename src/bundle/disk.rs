@@ -1,6 +1,6 @@
 //! What the standard library does not offer of a file system. Door of rustix.
 
-use rustix::fs::{self, CWD, FallocateFlags, FlockOperation, RenameFlags};
+use rustix::fs::{self, Advice, CWD, FallocateFlags, FlockOperation, RenameFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -28,10 +28,29 @@ pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
     }
 }
 
+/// Tells the kernel that a file will be read from its start to its end, so that it reads ahead far.
+pub(super) fn will_be_read_in_order(file: &File) {
+    // Advice only: where it is not taken, reading is slower and nothing else.
+    let _ = fs::fadvise(file, 0, None, Advice::Sequential);
+}
+
 /// Returns the bytes that the file system of `folder` offers to this user.
 pub(super) fn available(folder: &Path) -> io::Result<u64> {
     let found = fs::statvfs(folder)?;
     Ok(found.f_bavail.saturating_mul(found.f_frsize))
+}
+
+/// Returns the bytes that the disk keeps for a file; 0 where there is none.
+pub(super) fn kept(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map_or(0, |found| found.blocks().saturating_mul(512))
+}
+
+/// Returns whether `path` names the very file that is open.
+pub(super) fn is_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (open, named) = (file.metadata(), std::fs::metadata(path));
+    open.is_ok_and(|open| named.is_ok_and(|named| (open.dev(), open.ino()) == (named.dev(), named.ino())))
 }
 
 /// Makes renames and new names in `folder` durable.

@@ -28,6 +28,7 @@ mod hostile;
 mod inventory;
 mod journal;
 mod layout;
+mod parity;
 mod plan;
 mod read_error;
 mod reader;
@@ -52,6 +53,10 @@ pub use countersign::{Countersignature, Countersigning, carried_report, name_bes
 pub use feed::Input;
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;
+pub use parity::{
+    AmountError, Condition, Damage, Lack, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired, Watch, add_parity,
+    look_for_damage, parity_at_hand, repair,
+};
 pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
 pub use read_error::{ReadClass, ReadError, SetName, Spot};
 pub use reader::{BundleReader, Entry, Summary};

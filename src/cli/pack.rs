@@ -9,7 +9,7 @@ use super::output::Output;
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::wanting::Wanting;
-use crate::bundle::Options;
+use crate::bundle::{Options, ParityAmount};
 use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
 use std::io;
 use std::path::PathBuf;
@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Largest size of a volume: 64MiB, 4GB, …
     #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
     volume_size: Option<u64>,
+    /// Parity that makes lost and damaged volumes again: a number of parity volumes, or a share of the bundle such as 5%
+    #[arg(long, value_name = "N|SHARE")]
+    parity: Option<ParityAmount>,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -40,6 +43,11 @@ pub struct Arguments {
 
 /// Packs.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
+    if arguments.parity.is_some() && arguments.output.as_os_str() == "-" {
+        return Err(CliError::usage("parity over a stream needs its bytes a second time").with_hint(
+            "write the volumes to a folder and send the files; parity volumes behind them are read from a stream too",
+        ));
+    }
     let wanted = arguments.wanting.meant()?;
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
@@ -51,7 +59,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options, parity: arguments.parity };
     let packed = if arguments.output.as_os_str() == "-" {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {
@@ -78,6 +86,7 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
     for volume in &written.volumes {
         say(format!("  {}", volume.display()));
     }
+    packed.parity.iter().for_each(|volume| say(format!("  {}", volume.display())));
     say(format!("bundle {}", written.bundle_id));
     if !signed {
         output.note("warning: the bundle is not signed; whoever imports it must pass --allow-unsigned-bundle. Sign with --sign-key");

@@ -4,10 +4,11 @@ use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
 use super::making::Making;
+use super::repair::{add_parity, make_parity};
 use super::shipment::Shipment;
 use super::{gather, pool};
 use crate::bundle::{
-    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, Pending, Written, write_stream,
+    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, ParityAmount, Pending, Written, write_stream,
 };
 use crate::document::lock::Lock;
 use crate::model::event::Stage;
@@ -16,7 +17,7 @@ use crate::model::{Descriptor, Digest, Event, Fault, Finding, MediaType, Reposit
 use crate::trust::{BUNDLE_STATEMENT, Judge, SigningKey, seal_by};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a bundle is made from.
 pub struct Request<'a> {
@@ -30,12 +31,16 @@ pub struct Request<'a> {
     pub keys: &'a [SigningKey],
     /// Physical layout.
     pub options: Options,
+    /// Parity that is added when the volumes are whole.
+    pub parity: Option<ParityAmount>,
 }
 
 /// What was packed.
 pub struct Packed {
     /// Volumes and identities.
     pub written: Written,
+    /// Parity volumes, in order.
+    pub parity: Vec<PathBuf>,
     /// Artifacts in it.
     pub artifacts: usize,
     /// Bytes of payload in it.
@@ -53,6 +58,7 @@ const TRIES: usize = 2;
 pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Context<'_>) -> Result<Packed, FlowError> {
     let making = Making::new(source, &request.lock);
     let source: &dyn Source = &making;
+    let amount = request.parity;
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
@@ -75,7 +81,12 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     pool::each(&ordered, 1, fill)?;
     let written = writer.finish(envelope.as_deref())?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, resumed: resumed.bytes, warnings })
+    let parity = match amount {
+        Some(amount) if resumed.complete => add_parity(&written.volumes, (amount, None), context)?,
+        Some(amount) => make_parity(&written.volumes, (amount, None), context)?,
+        None => Vec::new(),
+    };
+    Ok(Packed { written, parity, artifacts, payload, resumed: resumed.bytes, warnings })
 }
 
 /// Packs into a stream: the same bytes as an unsplit file, signed before the payload is seen.
@@ -96,7 +107,7 @@ pub fn pack_stream(
     let moved = |bytes| context.tell(Event::Moved { stage: Stage::Pack, bytes });
     let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved)?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, resumed: 0, warnings })
+    Ok(Packed { written, parity: Vec::new(), artifacts, payload, resumed: 0, warnings })
 }
 
 struct Prepared<'a> {
@@ -129,7 +140,11 @@ fn prepare<'a>(request: Request<'a>, source: &dyn Source, context: &Context<'_>)
         evidence: shipment.evidence.to_bytes(),
     };
     let artifacts = shipment.lock.artifacts.len();
-    let plan = BundlePlan::new(papers, items(&shipment), request.options)?;
+    let items = items(&shipment);
+    let content = items.iter().map(|item| item.descriptor.size).sum();
+    let data = |size| request.parity.map_or(size, |parity| parity.data_limit(size, content));
+    let options = Options { volume_size: request.options.volume_size.map(data), ..request.options };
+    let plan = BundlePlan::new(papers, items, options)?;
     Ok(Prepared { plan, origin, keys: request.keys, artifacts, warnings })
 }
 

@@ -130,7 +130,7 @@ impl<'a> Demo<'a> {
         let path = self.folder.join("airlift.lock");
         let lock = crate::document::lock::Lock::read(&crate::flow::read_paper(&path)?, &path.display().to_string())?;
         let options = Options { volume_size: Some(16 << 20), ..Options::default() };
-        Ok(PackRequest { lock, policy, judge, keys: std::slice::from_ref(&self.author), options })
+        Ok(PackRequest { lock, policy, judge, keys: std::slice::from_ref(&self.author), options, parity: None })
     }
 
     fn pack(&self) -> Result<(), CliError> {
