@@ -17,7 +17,7 @@ readonly go_programs=(
 # Built as a dependency of a module that is thrown away: `go install` asks for the list of all its versions, which not
 # every module proxy keeps.
 readonly notation=github.com/notaryproject/notation notation_version=v1.3.2
-readonly debian_packages=(docker-registry skopeo zstd tar jq curl openssl shellcheck strace git)
+readonly debian_packages=(docker-registry skopeo zstd tar jq curl openssl shellcheck strace git par2)
 
 say() { printf 'install-tools: %s\n' "$*"; }
 

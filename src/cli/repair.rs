@@ -44,6 +44,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         Form::Json => output.json(&report),
         Form::Table => show(&report, arguments.dry_run, output),
     }
+    if !report.whole {
+        output.note("NOT good: carry one of the damaged volumes again; what is good in the others is used");
+    }
     Ok(if report.whole { DONE } else { DAMAGED })
 }
 
@@ -71,11 +74,8 @@ fn show(report: &RepairReport, dry_run: bool, output: &Output) {
         (true, 0) => format!("whole: {}", human::count(report.volumes.len() as u64, "volume")),
         (true, n) if dry_run => format!("can be repaired: {}", human::count(n, "volume")),
         (true, n) => format!("repaired: {}", human::count(n, "volume")),
-        (false, _) => format!("NOT good: too much is damaged in {}", human::count(report.lacking, "stripe")),
+        (false, _) => format!("too much is damaged in {}", human::count(report.lacking, "stripe")),
     });
-    if !report.whole {
-        output.note("   hint: carry one of the volumes named above again; what is good in the damaged ones is used");
-    }
 }
 
 fn name(parity: bool, number: u32) -> String {

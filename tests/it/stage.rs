@@ -179,7 +179,8 @@ impl Stage {
             if name.contains(".countersigned-") {
                 continue; // says nothing by itself; the volumes beside it may be elsewhere
             }
-            let set = name.rsplit_once('.').filter(|(_, number)| number.bytes().all(|b| b.is_ascii_digit()));
+            let digits = |number: &str| number.bytes().all(|b| b.is_ascii_digit());
+            let set = name.rsplit_once('.').filter(|(_, number)| digits(number.strip_prefix('p').unwrap_or(number)));
             sets.entry(set.map_or(name.clone(), |(set, _)| set.to_owned())).or_default().push(file.clone());
         }
         for (set, volumes) in sets {

@@ -129,6 +129,31 @@ mod tests {
         }
     }
 
+    /// Prints how fast stripes are encoded; `scripts/bench.sh parity` runs it in a release build.
+    #[test]
+    #[expect(clippy::print_stdout, reason = "a figure that the bench shows")]
+    fn stripes_are_encoded_at_the_speed_that_the_bench_prints() {
+        for (data, parity) in [(20, 2), (100, 5), (250, 10)] {
+            let block = vec![0xA5; 64 << 10];
+            let mut encoder = Encoder::new(data, parity, 64 << 10).unwrap();
+            let (mut rounds, mut sum, begun) = (0u64, 0u64, std::time::Instant::now());
+            while rounds < 4 || (!cfg!(debug_assertions) && begun.elapsed().as_millis() < 1000) {
+                encoder.begin(64 << 10).unwrap();
+                (0..data).for_each(|_| encoder.add(&block).unwrap());
+                let each = |_, made: &[u8]| {
+                    sum += u64::from(made[0]);
+                    Ok::<_, CodeError>(())
+                };
+                encoder.encode(each).unwrap();
+                rounds += 1;
+            }
+            let bytes = (rounds * data as u64) << 16;
+            #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+            let rate = bytes as f64 / begun.elapsed().as_secs_f64() / 1e9;
+            println!("encoded {data}+{parity}: {rate:.2f} GB/s of data (target 2) {sum}");
+        }
+    }
+
     #[test]
     fn one_lost_block_too_many_is_refused() {
         let original = blocks(4, 64);

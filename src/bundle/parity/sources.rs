@@ -96,8 +96,9 @@ fn set_of(named: &[PathBuf], known: &[(PathBuf, Option<Identity>)]) -> Option<[u
     let ours = known.iter().filter(|(path, _)| named.contains(path)).filter_map(|(_, found)| found.as_ref());
     ours.filter(|found| with_parity.contains(&found.set_id)).for_each(|found| *counts.entry(found.set_id).or_default() += 1);
     let by_count = counts.into_iter().max_by_key(|(_, count)| *count).map(|(set, _)| set);
-    // A single file that says nothing of itself belongs to the one set that is beside it.
-    by_count.or_else(|| with_parity.first().filter(|_| with_parity.len() == 1).copied())
+    let nameless = known.iter().filter(|(path, _)| named.contains(path)).all(|(_, found)| found.is_none());
+    // A file that says nothing of itself belongs to the one set that is beside it.
+    by_count.or_else(|| with_parity.first().filter(|_| nameless && with_parity.len() == 1).copied())
 }
 
 /// Opens parity volumes and returns the scheme that most of them state, with those that do.
