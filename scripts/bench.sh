@@ -2,8 +2,9 @@
 # The benchmark: airlift beside skopeo, crane and oras on the same work, in the same run, turn by turn.
 # Builds the release binary and hands over to bench.py; `scripts/bench.sh --help` lists the options.
 #
-#   scripts/bench.sh parity  measures parity instead: encoding in memory, then a file beside par2
-#   scripts/bench.sh judge   prints instead what judging a thousand artifacts under a policy costs
+#   scripts/bench.sh judge    prints instead what judging a thousand artifacts under a policy costs
+#   scripts/bench.sh limits   pack and verify beside what network, processor and medium can do
+#   scripts/bench.sh parity   encoding of parity in memory, then of a file beside par2
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,11 +12,12 @@ if [[ ${1:-} == judge ]]; then
   cargo test --locked --release --test it policy::a_thousand_artifacts -- --nocapture 2>&1 | grep -E '^judged|^test result'
   exit
 fi
-if [[ ${1:-} == parity ]]; then
-  shift
-  cargo test --locked --release --lib parity::code::tests::stripes_are_encoded -- --nocapture 2>&1 | grep -E '^encoded|^test result'
-  [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
-  exec python3 scripts/bench_parity.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"
-fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
+if [[ ${1:-} == limits ]]; then
+  exec python3 scripts/bench_limits.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
+fi
+if [[ ${1:-} == parity ]]; then
+  cargo test --locked --release --lib parity::code::tests::stripes_are_encoded -- --nocapture 2>&1 | grep -E '^encoded|^test result'
+  exec python3 scripts/bench_parity.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
+fi
 exec python3 scripts/bench.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"
