@@ -46,11 +46,16 @@ pub(super) fn kept(path: &Path) -> u64 {
     std::fs::metadata(path).map_or(0, |found| found.blocks().saturating_mul(512))
 }
 
+/// Returns which file `path` names, by device and number.
+pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
 /// Returns whether `path` names the very file that is open.
 pub(super) fn is_named(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let (open, named) = (file.metadata(), std::fs::metadata(path));
-    open.is_ok_and(|open| named.is_ok_and(|named| (open.dev(), open.ino()) == (named.dev(), named.ino())))
+    file.metadata().is_ok_and(|open| inode(path) == Some((open.dev(), open.ino())))
 }
 
 /// Makes renames and new names in `folder` durable.

@@ -54,8 +54,8 @@ pub use feed::Input;
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;
 pub use parity::{
-    AmountError, Condition, Damage, Lack, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired, Watch, add_parity,
-    look_for_damage, parity_at_hand, repair,
+    AmountError, Condition, Damage, Lack, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired,
+    Watch, add_parity, look_for_damage, parity_at_hand, repair,
 };
 pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
 pub use read_error::{ReadClass, ReadError, SetName, Spot};

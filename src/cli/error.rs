@@ -200,7 +200,7 @@ fn parity_hint(error: &ParityError) -> &'static str {
         ParityError::TooMany { .. } => "take larger volumes",
         ParityError::Exists { .. } => "take it away, or ask for the amount of parity that is there",
         ParityError::Refuted { .. } => "do not trust these parity volumes; carry the volume again",
-        ParityError::Write(error) if matches!(error, WriteError::Disk { .. } | WriteError::Full { .. }) => {
+        ParityError::Write(WriteError::Disk { .. } | WriteError::Full { .. }) => {
             "name a folder that may be written and has room, with -o"
         }
         _ => "",

@@ -31,10 +31,15 @@ pub fn protection(parity: &Protection) -> String {
     let most = bytes(u64::from(usable) * parity.piece);
     if parity.covers_volumes() {
         let all = parity.volumes + usable;
-        return format!("survives: any {usable} of {all} volumes lost or damaged ({there}); or bad sectors, {most} at most");
+        return format!(
+            "survives: any {usable} of {all} volumes lost or damaged ({there}); or bad sectors, {most} at most"
+        );
     }
     let stretch = bytes(parity.stretch);
-    format!("survives: up to {stretch} of bad sectors in one stretch, {most} at most ({there} over {} pieces)", parity.pieces)
+    format!(
+        "survives: up to {stretch} of bad sectors in one stretch, {most} at most ({there} over {} pieces)",
+        parity.pieces
+    )
 }
 
 /// Parses a size: a number of bytes, or one with `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB`, `TB`, or `K`, `M`, `G`, `T` for the binary units.

@@ -55,8 +55,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         now: &clock::now,
     };
     let imported = import(request, place.destination(), &context).map_err(CliError::from);
-    let reported =
-        imported.and_then(|done| report(done, (&arguments.receiving, &keys), arguments.output, output));
+    let reported = imported.and_then(|done| report(done, (&arguments.receiving, &keys), arguments.output, output));
     reported.map(|()| DONE).map_err(|error| advised(error, &files))
 }
 

@@ -59,7 +59,14 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options, parity: arguments.parity };
+    let request = PackRequest {
+        lock: lookup.resolved.lock,
+        policy,
+        judge: &judge,
+        keys: &keys,
+        options,
+        parity: arguments.parity,
+    };
     let packed = if arguments.output.as_os_str() == "-" {
         pack_stream(request, &source, &mut io::stdout().lock(), &context)?
     } else {

@@ -4,12 +4,12 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::output::Output;
 use crate::bundle::{ParityAmount, find_volumes};
-use crate::flow::{Context, FlowError, add_parity};
+use crate::flow::{Context, FlowError, add_parity, make_parity};
 use std::path::PathBuf;
 
 /// Add parity volumes to a finished bundle
 ///
-/// The bundle is checked first, because parity keeps what it finds. `airlift pack --parity` does the same as its last step.
+/// The bundle is checked first, unless --unchecked is given. `airlift pack --parity` does the same as its last step.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Volumes, folders or globs of volumes
@@ -18,6 +18,9 @@ pub struct Arguments {
     /// How much: a number of parity volumes, or a share of the bundle such as 5%
     #[arg(long, value_name = "N|SHARE")]
     parity: ParityAmount,
+    /// Take the volumes as they are, just after a verification: parity keeps what it finds
+    #[arg(long)]
+    unchecked: bool,
     /// Folder of the parity volumes [default: that of the volumes]
     #[arg(short, long, value_name = "FOLDER")]
     output: Option<PathBuf>,
@@ -32,7 +35,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let threads = arguments.concurrency.unwrap_or_else(super::cores);
     let context = Context { events: &progress, threads, stop: &environment.stop };
-    let made = add_parity(&files, (arguments.parity, arguments.output.as_deref()), &context)?;
+    let make = if arguments.unchecked { make_parity } else { add_parity };
+    let made = make(&files, (arguments.parity, arguments.output.as_deref()), &context)?;
     made.iter().for_each(|path| output.result(path.display()));
     Ok(DONE)
 }

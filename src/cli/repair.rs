@@ -45,7 +45,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         Form::Table => show(&report, arguments.dry_run, output),
     }
     if !report.whole {
-        output.note("NOT good: carry one of the damaged volumes again; what is good in the others is used");
+        output.note("error: too much is damaged to make all volumes again");
+        output.note(" hint: carry one of the damaged volumes again; what is good in the others is used");
     }
     Ok(if report.whole { DONE } else { DAMAGED })
 }
@@ -86,7 +87,9 @@ fn state(one: &Condition) -> String {
     let name = name(one.parity, one.number);
     match &one.file {
         None => format!("{name} is lost"),
-        Some(file) if one.damaged == 0 => format!("{name} ({}) has not the form that it was written in", file.display()),
+        Some(file) if one.damaged == 0 => {
+            format!("{name} ({}) has not the form that it was written in", file.display())
+        }
         Some(file) => {
             let blocks = human::count(one.blocks, "block");
             format!("{name} ({}) is damaged in {} of {blocks} of 64 KiB", file.display(), one.damaged)

@@ -75,7 +75,7 @@ pub use policy_table::{CaseOutcome, test_policy};
 pub use preflight::Mode;
 pub use publish::{check_publishable, publish};
 pub use remember::Remembering;
-pub use repair::{RepairReport, RepairRequest, add_parity, repair};
+pub use repair::{RepairReport, RepairRequest, add_parity, make_parity, repair};
 pub use resolve::Resolved;
 pub use running::{WantedByCluster, wanted_by};
 pub use shelve::{Shelved, shelve_bundle, shelve_layout};

@@ -8,7 +8,8 @@ use super::repair::{add_parity, make_parity};
 use super::shipment::Shipment;
 use super::{gather, pool};
 use crate::bundle::{
-    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, ParityAmount, Pending, Written, write_stream,
+    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, ParityAmount, Pending, Written,
+    write_stream,
 };
 use crate::document::lock::Lock;
 use crate::model::event::Stage;

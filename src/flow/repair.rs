@@ -3,7 +3,8 @@
 use super::context::Context;
 use super::error::FlowError;
 use crate::bundle::{
-    self, Condition, Damage, Input, Lack, ParityAmount, ParityError, ParityRequest, Repaired, Watch, check, look_for_damage,
+    self, Condition, Damage, Input, Lack, ParityAmount, ParityError, ParityRequest, Repaired, Watch, check,
+    look_for_damage,
 };
 use crate::model::Event;
 use crate::model::event::Stage;
@@ -86,8 +87,8 @@ pub fn add_parity(
     make_parity(volumes, amount, context)
 }
 
-/// Adds parity to volumes that were just written.
-pub(super) fn make_parity(
+/// Adds parity to volumes that were just written, or just verified.
+pub fn make_parity(
     volumes: &[PathBuf],
     (amount, folder): (ParityAmount, Option<&Path>),
     context: &Context<'_>,

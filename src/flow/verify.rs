@@ -180,7 +180,8 @@ fn content(error: &FlowError) -> Finding {
 }
 
 /// What a person can do whose bundle is damaged where parity volumes are at hand.
-pub const REPAIR_HINT: &str = "parity volumes are at hand: `airlift repair` with the same volumes makes lost and damaged ones again";
+pub const REPAIR_HINT: &str =
+    "parity volumes are at hand: `airlift repair` with the same volumes makes lost and damaged ones again";
 
 /// Says at findings of damage that it can be repaired, where parity volumes are at hand.
 fn advise_repair(findings: &mut [Finding], files: &[std::path::PathBuf]) {

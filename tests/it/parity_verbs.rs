@@ -48,7 +48,9 @@ fn a_bundle_with_parity_says_what_it_survives_and_a_lost_volume_is_repaired_and_
     fs::write(stage.path("b.002.airlift"), &damaged).unwrap();
     verify(40).says(&["volume 1 is missing", "airlift repair"]);
     stage.import("b.*.airlift", &[]).expect(40).says(&["airlift repair"]);
-    quietly(&stage, &["repair", "b.*.airlift", "--dry-run"]).expect(0).says(&["volume 1 is lost", "can be repaired: 2 volumes"]);
+    quietly(&stage, &["repair", "b.*.airlift", "--dry-run"])
+        .expect(0)
+        .says(&["volume 1 is lost", "can be repaired: 2 volumes"]);
     quietly(&stage, &["repair", "b.*.airlift"]).expect(0).says(&["repaired: 2 volumes", "b.002.airlift.damaged"]);
     assert!(volumes(stage.folder.path(), "b") == good);
     assert!(fs::read(stage.path("b.002.airlift.damaged")).unwrap() == damaged);
@@ -104,13 +106,18 @@ fn parity_is_added_to_a_finished_bundle_and_not_to_a_damaged_one_or_a_stream() {
     quietly(&stage, &["parity", "b.*.airlift", "--parity", "2"]).expect(0).says(&["b.p02.airlift"]);
     assert!(volumes(stage.folder.path(), "b") == good);
     quietly(&stage, &["parity", "b.*.airlift", "--parity", "3"]).expect(2).says(&["exists", "nothing was changed"]);
+    // A pack that was killed in its last pass adds what lacks when it is run again.
+    fs::remove_file(stage.path("b.p02.airlift")).unwrap();
+    let reference = format!("{}/team/app:1", stage.upstream.host());
+    let more = ["--volume-size", "64KiB", "--parity", "2", UNSIGNED[0], UNSIGNED[1]];
+    stage.pack(&[&reference], "b", &more).expect(0);
+    assert!(volumes(stage.folder.path(), "b") == good);
     forget();
     let mut bad = good[".002.airlift"].clone();
     bad[20_000] ^= 1;
     fs::write(stage.path("b.002.airlift"), bad).unwrap();
     quietly(&stage, &["parity", "b.*.airlift", "--parity", "2"]).expect(40);
     assert!(!stage.path("b.p01.airlift").exists());
-    let reference = format!("{}/team/app:1", stage.upstream.host());
     let ran = stage.pack(&[&reference], "-", &["--parity", "2", UNSIGNED[0], UNSIGNED[1]]);
     ran.expect(2).says(&["parity over a stream"]);
     quietly(&stage, &["parity", "b.*.airlift", "--parity", "0"]).expect(2);
@@ -185,7 +192,8 @@ fn killed_while_parity_is_made_or_a_volume_repaired_the_same_command_ends_in_the
                 hit += u32::from(kill(stage.command(arguments), dice.roll(whole.as_micros())));
                 // What has a final name is whole, or what it was before.
                 for (name, bytes) in volumes(stage.folder.path(), "b") {
-                    let as_before = [".001.airlift", ".002.airlift"].contains(&name.as_str()) && arguments[0] == "repair";
+                    let as_before =
+                        [".001.airlift", ".002.airlift"].contains(&name.as_str()) && arguments[0] == "repair";
                     assert!(bytes == good[&name] || as_before, "{round}: {name}");
                 }
             }

@@ -23,7 +23,9 @@ impl Bits {
 
     /// Returns whether a number is in.
     pub(super) fn has(&self, number: u64) -> bool {
-        self.words.get((number / 64) as usize).is_some_and(|word| word.load(Ordering::Relaxed) >> (number % 64) & 1 == 1)
+        self.words
+            .get((number / 64) as usize)
+            .is_some_and(|word| word.load(Ordering::Relaxed) >> (number % 64) & 1 == 1)
     }
 
     /// Returns how many numbers are in.

@@ -150,7 +150,7 @@ mod tests {
             let bytes = (rounds * data as u64) << 16;
             #[expect(clippy::cast_precision_loss, reason = "a figure for people")]
             let rate = bytes as f64 / begun.elapsed().as_secs_f64() / 1e9;
-            println!("encoded {data}+{parity}: {rate:.2f} GB/s of data (target 2) {sum}");
+            println!("encoded {data}+{parity}: {rate:.2} GB/s of data (target 2) {sum}");
         }
     }
 

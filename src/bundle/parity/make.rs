@@ -327,3 +327,22 @@ pub(super) fn open_partial(name: &Path) -> Result<(PathBuf, File), ParityError> 
         Err(error) => Err(WriteError::disk("lock", &path, error).into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::scheme::{BLOCK, tests::scheme};
+    use super::*;
+
+    #[test]
+    fn stripes_of_all_threads_together_stay_within_their_memory() {
+        for (shards, parity) in [(1, 1), (20, 2), (100, 5), (250, 10), (700, 100), (1000, 256)] {
+            let scheme = scheme(&vec![1 << 20; shards], 1 << 20, parity).unwrap();
+            for asked in [1, 2, 8, 64] {
+                let threads = threads(&scheme, asked) as u64;
+                let held = threads * (shards as u64 + u64::from(parity) + 2) * BLOCK;
+                assert!(threads == 1 || held <= MEMORY, "{shards}+{parity}: {threads} threads hold {held} bytes");
+                assert!(threads >= 1 && threads <= asked as u64);
+            }
+        }
+    }
+}

@@ -23,7 +23,11 @@ pub(in crate::bundle) struct Passed {
 type Flaws<'a> = &'a mut dyn FnMut(ReadError) -> Result<(), ReadError>;
 
 /// Checks the file of a parity volume of `set`; `moved` is told of its bytes.
-pub(in crate::bundle) fn check_file(path: &Path, set: SetName, moved: &dyn Fn(u64)) -> (Option<Passed>, Vec<ReadError>) {
+pub(in crate::bundle) fn check_file(
+    path: &Path,
+    set: SetName,
+    moved: &dyn Fn(u64),
+) -> (Option<Passed>, Vec<ReadError>) {
     let mut feed = Feed::files(vec![path.to_owned()]);
     let mut found = Vec::new();
     let mut note = |error| {
@@ -136,12 +140,7 @@ fn blocks(feed: &mut Feed, head: &SegmentHead, flaws: Flaws<'_>) -> Result<(), R
 }
 
 /// Returns the trailer of a parity volume whose segments have these digests, as its only writer writes it.
-pub(super) fn trailer_bytes(
-    scheme: &Scheme,
-    number: u32,
-    header: &[u8; HEADER],
-    digests: &[[u8; 32]],
-) -> Vec<u8> {
+pub(super) fn trailer_bytes(scheme: &Scheme, number: u32, header: &[u8; HEADER], digests: &[[u8; 32]]) -> Vec<u8> {
     let mut table = Vec::with_capacity(digests.len() * RECORD);
     for (segment, digest) in (0..).zip(digests) {
         let mut record = [0; RECORD];

@@ -225,7 +225,9 @@ fn naming(damage: &Damage, conditions: &[Condition]) -> Result<Naming, ParityErr
     let mut parity = files().filter(|(one, _)| one.parity);
     let parity = parity.find_map(|(one, file)| Naming::of_parity(one.number, file, digits));
     // What the parity volumes say of the digits is better than a guess from a file that has another name.
-    data.map(|naming| naming.with_digits(digits)).or(parity).ok_or_else(|| ReadError::NoVolumes { place: "the set".to_owned() }.into())
+    data.map(|naming| naming.with_digits(digits))
+        .or(parity)
+        .ok_or_else(|| ReadError::NoVolumes { place: "the set".to_owned() }.into())
 }
 
 /// Returns where a volume goes that is made again: in the place of its damaged file, or under the name that belongs to
@@ -239,9 +241,8 @@ fn name_for(one: &Condition, usual: PathBuf, into: Option<&Path>) -> PathBuf {
         (Some(file), Some(folder)) => folder.join(file),
         _ => usual,
     };
-    let taken = identify(&name).is_some_and(|found| {
-        found.number != one.number || (found.kind == VolumeKind::Parity) != one.parity
-    });
+    let taken = identify(&name)
+        .is_some_and(|found| found.number != one.number || (found.kind == VolumeKind::Parity) != one.parity);
     if taken { another(&name) } else { name }
 }
 

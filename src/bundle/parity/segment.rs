@@ -79,9 +79,7 @@ pub(super) fn head_bytes(scheme: &Scheme, number: u32, segment: u64, list: &[u8]
 
 impl SegmentHead {
     /// Reads a head through `read`, which fills what it is given or fails; sizes are checked before memory is taken.
-    pub(super) fn read<E>(
-        read: &mut dyn FnMut(&mut [u8]) -> Result<(), E>,
-    ) -> Result<Result<Self, SegmentFlaw>, E> {
+    pub(super) fn read<E>(read: &mut dyn FnMut(&mut [u8]) -> Result<(), E>) -> Result<Result<Self, SegmentFlaw>, E> {
         let mut bytes = vec![0; FIXED];
         read(&mut bytes)?;
         let fields = Fields(&bytes);

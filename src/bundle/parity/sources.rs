@@ -31,12 +31,10 @@ pub(super) struct Sources {
 
 /// Gathers what belongs to the set of the named files: from them, from the folders that they are in, and from `also`.
 pub(super) fn gather(named: &[PathBuf], also: Option<&Path>) -> Result<Sources, ParityError> {
-    let mut all: BTreeSet<PathBuf> = named.iter().cloned().collect();
     let folders = named.iter().map(|path| disk::folder(path)).chain(also.map(Path::to_owned));
     let folders: BTreeSet<PathBuf> = folders.collect();
-    folders.iter().for_each(|folder| all.extend(siblings(folder)));
     let known: Vec<(PathBuf, Option<Identity>)> =
-        all.into_iter().map(|path| (path.clone(), identify(&path))).collect();
+        distinct(named, &folders).into_iter().map(|path| (path.clone(), identify(&path))).collect();
     let place = || folders.iter().map(|folder| folder.display().to_string()).collect::<Vec<_>>().join(", ");
     let set = set_of(named, &known).ok_or_else(|| ParityError::Absent { place: place() })?;
     let of_set = |kind: VolumeKind| {
@@ -77,6 +75,14 @@ pub(super) fn gather(named: &[PathBuf], also: Option<&Path>) -> Result<Sources, 
     Ok(sources)
 }
 
+/// Returns the named files and those beside them, sorted; a file that can be reached in two ways counts once, as named.
+fn distinct(named: &[PathBuf], folders: &BTreeSet<PathBuf>) -> BTreeSet<PathBuf> {
+    let mut seen = BTreeSet::new();
+    let beside = folders.iter().flat_map(|folder| siblings(folder));
+    let all = named.iter().cloned().chain(beside);
+    all.filter(|path| disk::inode(path).is_none_or(|inode| seen.insert(inode))).collect()
+}
+
 /// Returns the files of a folder that may be volumes, those that an earlier repair put aside among them.
 fn siblings(folder: &Path) -> Vec<PathBuf> {
     let may_be = |path: &PathBuf| {
@@ -94,7 +100,8 @@ fn set_of(named: &[PathBuf], known: &[(PathBuf, Option<Identity>)]) -> Option<[u
         known.iter().filter_map(|(_, found)| found.as_ref()).filter(parity).map(|found| found.set_id).collect();
     let mut counts: BTreeMap<[u8; 32], usize> = BTreeMap::new();
     let ours = known.iter().filter(|(path, _)| named.contains(path)).filter_map(|(_, found)| found.as_ref());
-    ours.filter(|found| with_parity.contains(&found.set_id)).for_each(|found| *counts.entry(found.set_id).or_default() += 1);
+    ours.filter(|found| with_parity.contains(&found.set_id))
+        .for_each(|found| *counts.entry(found.set_id).or_default() += 1);
     let by_count = counts.into_iter().max_by_key(|(_, count)| *count).map(|(set, _)| set);
     let nameless = known.iter().filter(|(path, _)| named.contains(path)).all(|(_, found)| found.is_none());
     // A file that says nothing of itself belongs to the one set that is beside it.

@@ -104,10 +104,11 @@ impl ParityFile {
     /// Opens a parity volume by the first segment of it that can be read; `known` tells where others may stand.
     pub(super) fn open(path: &Path, known: Option<&Scheme>) -> Option<Self> {
         let file = File::open(path).ok()?;
-        let from_scheme = |scheme: &Scheme| (0..scheme.segments()).map(|s| scheme.frame_offset(s)).collect();
+        let from_scheme =
+            |scheme: &Scheme| (0..scheme.segments()).map(|s| scheme.frame_offset(s)).collect::<Vec<u64>>();
         let mut offsets: Vec<u64> = vec![HEADER as u64];
         offsets.extend(listed(&file).unwrap_or_default());
-        offsets.extend(known.map(from_scheme).unwrap_or_else(Vec::new));
+        offsets.extend(known.map(from_scheme).unwrap_or_default());
         let head = offsets.into_iter().find_map(|offset| head_at(&file, offset))?;
         Some(Self { path: path.to_owned(), number: head.number, scheme: head.scheme })
     }
@@ -115,7 +116,9 @@ impl ParityFile {
     /// Returns whether every byte of the file is as it was written.
     pub(super) fn is_whole(&self) -> bool {
         let set = is_parity(&self.path).flatten();
-        set.is_some_and(|set| matches!(super::check_file(&self.path, set, &|_| {}), (Some(_), flaws) if flaws.is_empty()))
+        set.is_some_and(
+            |set| matches!(super::check_file(&self.path, set, &|_| {}), (Some(_), flaws) if flaws.is_empty()),
+        )
     }
 
     /// Reads the head of a segment, where it is whole and belongs here.
