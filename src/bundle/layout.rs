@@ -178,6 +178,8 @@ pub(super) struct Cut {
     pub chunk_size: u32,
     /// Largest volume; 0 for no limit.
     pub volume_limit: u64,
+    /// Incompatible features.
+    pub features: u64,
     /// Encoder of packed frames.
     pub encoder: [u8; 24],
 }
@@ -190,7 +192,7 @@ impl Cut {
         digester.update(&self.bundle_id);
         digester.update(&self.chunk_size.to_le_bytes());
         digester.update(&self.volume_limit.to_le_bytes());
-        digester.update(&0u64.to_le_bytes());
+        digester.update(&self.features.to_le_bytes());
         digester.update(&self.encoder);
         digester.update(&layout.unwrap_or_default());
         trailer::value(digester)
@@ -243,17 +245,18 @@ mod tests {
 
     #[test]
     fn the_set_id_depends_on_every_part() {
-        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, volume_limit: 3, encoder: [4; 24] };
+        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, volume_limit: 3, features: 0, encoder: [4; 24] };
         let mut ids = vec![
             cut.set_id(None),
             cut.set_id(Some([5; 32])),
             Cut { bundle_id: [9; 32], ..cut.clone() }.set_id(None),
             Cut { chunk_size: 9, ..cut.clone() }.set_id(None),
             Cut { volume_limit: 9, ..cut.clone() }.set_id(None),
+            Cut { features: 9, ..cut.clone() }.set_id(None),
             Cut { encoder: [9; 24], ..cut }.set_id(None),
         ];
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 6);
+        assert_eq!(ids.len(), 7);
     }
 }

@@ -12,6 +12,7 @@ mod alone;
 mod arrange;
 mod assembly;
 mod blob_check;
+mod bounds;
 mod check;
 mod compress;
 mod countersign;
@@ -48,13 +49,15 @@ mod write_error;
 mod writer;
 
 pub use access::OpenBundle;
+pub use bounds::{Bounds, Range};
 pub use check::{Checked, check};
 pub use countersign::{Countersignature, Countersigning, carried_report, name_beside, write_countersignature};
+pub use disk::{free_at, nearest_folder};
 pub use feed::Input;
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;
 pub use parity::{
-    AmountError, Condition, Damage, Lack, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired,
+    AmountError, Condition, Damage, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired, TooMuch,
     Watch, add_parity, look_for_damage, parity_at_hand, repair,
 };
 pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
@@ -62,5 +65,5 @@ pub use read_error::{ReadClass, ReadError, SetName, Spot};
 pub use reader::{BundleReader, Entry, Summary};
 pub use stream::write_stream;
 pub use volumes::{VolumeMark, find_volumes, volume_marks};
-pub use write_error::{FillError, WriteError};
+pub use write_error::{FillError, Lack, WriteError};
 pub use writer::{BundleWriter, Pending, Resumed, Written};

@@ -14,7 +14,7 @@ use crate::model::{Content, Descriptor, Digester};
 use std::io::{self, Read, Write};
 
 /// Opens the source of one blob.
-type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send>, io::Error> + 'a;
+type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send + 'a>, io::Error> + 'a;
 
 /// Writes the whole bundle to `out`, asking `open` for each payload blob when its turn comes.
 ///
@@ -45,7 +45,7 @@ struct Stream<'a, 'b> {
     /// Packed frame that is ready; empty where `frame` is.
     packed: Vec<u8>,
     buffer: Vec<u8>,
-    blob: Option<(Box<dyn Read + Send>, Digester)>,
+    blob: Option<(Box<dyn Read + Send + 'b>, Digester)>,
 }
 
 impl Stream<'_, '_> {

@@ -128,6 +128,7 @@ impl Volumes {
             bundle_id: self.header.bundle_id,
             chunk_size: self.header.chunk_size,
             volume_limit: self.header.volume_limit,
+            features: self.header.features(),
             encoder: self.header.encoder,
         }
     }

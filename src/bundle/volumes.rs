@@ -121,10 +121,7 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
             Err(error) => problems.push(error),
         }
     }
-    let mut sets: BTreeMap<SetName, usize> = BTreeMap::new();
-    good.iter().for_each(|(_, header)| *sets.entry(name(header)).or_default() += 1);
-    let most = good.iter().map(|(_, header)| name(header)).rev().max_by_key(|set| sets[set]);
-    let most = most.or_else(|| parities.iter().find_map(|(_, set)| *set));
+    let most = most_of(&good).or_else(|| parities.iter().find_map(|(_, set)| *set));
     let (parity, foreign_parity) = of_set(parities, most);
     let mut volumes: BTreeMap<u32, PathBuf> = BTreeMap::new();
     let mut total = None;
@@ -165,6 +162,13 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     // A file that cannot be used is often the very volume that is missing then, and says more.
     problems.sort_by_key(|problem| matches!(problem, ReadError::Missing { .. }));
     Survey { volumes, countersignatures, parity, foreign_parity, set: most, problems }
+}
+
+/// Returns the set that most volumes belong to; the first of equals.
+fn most_of(good: &[(&PathBuf, VolumeHeader)]) -> Option<SetName> {
+    let mut sets: BTreeMap<SetName, usize> = BTreeMap::new();
+    good.iter().for_each(|(_, header)| *sets.entry(name(header)).or_default() += 1);
+    good.iter().map(|(_, header)| name(header)).rev().max_by_key(|set| sets[set])
 }
 
 /// Tells parity volumes of the set from those of others.

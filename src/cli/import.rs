@@ -6,6 +6,7 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DAMAGED, DONE};
 use super::judging::{Judging, medium};
+use super::lacking::Lacking;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::signing::Signing;
@@ -23,6 +24,8 @@ pub struct Arguments {
     bundle: Vec<PathBuf>,
     #[command(flatten)]
     receiving: Receiving,
+    #[command(flatten)]
+    lacking: Lacking,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -54,7 +57,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         mode: arguments.receiving.mode(),
         now: &clock::now,
     };
-    let imported = import(request, place.destination(), &context).map_err(CliError::from);
+    let imported = import(request, place.destination(), &context)
+        .map_err(|error| arguments.lacking.asked_for(error, arguments.receiving.mode()));
     let reported = imported.and_then(|done| report(done, (&arguments.receiving, &keys), arguments.output, output));
     reported.map(|()| DONE).map_err(|error| advised(error, &files))
 }

@@ -10,7 +10,7 @@ use crate::bundle::{Protection, VolumeMark};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::ArtifactEvidence;
 use crate::document::lock::LockedArtifact;
-use crate::flow::{Inspected, bill_of_lading, check_publishable, checksum, inspect, publish};
+use crate::flow::{DeltaFacts, Inspected, bill_of_lading, check_publishable, checksum, inspect, publish};
 use crate::model::{Digest, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -46,6 +46,8 @@ struct Contents<'a> {
     parity: Option<&'a Protection>,
     blobs: usize,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<DeltaFacts>,
     artifacts: Vec<Line<'a>>,
 }
 
@@ -107,6 +109,7 @@ fn contents(inspected: &Inspected) -> Contents<'_> {
         parity: inspected.parity.as_ref(),
         blobs: inventory.len(),
         bytes: inventory.iter().map(|record| record.size).sum(),
+        delta: opened.delta(),
         artifacts: lines.collect(),
     }
 }
@@ -115,6 +118,7 @@ fn show(contents: &Contents<'_>, output: &Output) {
     output.result(format!("bundle {}", contents.bundle));
     output.result(&contents.authenticity);
     super::marks::show(contents.signatures, output);
+    super::left_out::show(contents.delta.as_ref(), output);
     for volume in &contents.volumes {
         output.result(format!("  {}  {}  {}", volume.checksum, volume.file.display(), human::bytes(volume.bytes)));
     }

@@ -4,7 +4,7 @@ use super::environment::Environment;
 use super::error::{CliError, DAMAGED, DONE};
 use super::human;
 use super::output::{Form, Output};
-use crate::bundle::{Condition, Lack, find_volumes};
+use crate::bundle::{Condition, TooMuch, find_volumes};
 use crate::flow::{Context, FlowError, RepairReport, RepairRequest, repair};
 use std::path::PathBuf;
 
@@ -97,7 +97,7 @@ fn state(one: &Condition) -> String {
     }
 }
 
-fn too_much(lack: &Lack) -> String {
+fn too_much(lack: &TooMuch) -> String {
     let stripes = match lack.stripes {
         1 => format!("stripe {}", lack.stripe),
         n => format!("stripes {}-{}", lack.stripe, lack.stripe + n - 1),

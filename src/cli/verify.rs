@@ -6,7 +6,7 @@ use super::environment::Environment;
 use super::error::{CliError, findings_code};
 use super::judging::{Judging, medium};
 use super::output::{Form, Output};
-use super::{human, marks};
+use super::{human, left_out, marks};
 use crate::document::countersignature::PolicyReference;
 use crate::flow::{Context, Verified, VerifyRequest, verify};
 use serde::Serialize;
@@ -80,6 +80,7 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
         output.result(words);
     }
     marks::show(&verified.signatures, output);
+    left_out::show(verified.delta.as_ref(), output);
     let artifacts = human::count(verified.artifacts as u64, "artifact");
     let volumes = human::count(verified.volumes as u64, "volume");
     let bytes = human::bytes(verified.bytes);

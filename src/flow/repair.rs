@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::FlowError;
 use crate::bundle::{
-    self, Condition, Damage, Input, Lack, ParityAmount, ParityError, ParityRequest, Repaired, Watch, check,
+    self, Condition, Damage, Input, ParityAmount, ParityError, ParityRequest, Repaired, TooMuch, Watch, check,
     look_for_damage,
 };
 use crate::model::Event;
@@ -30,7 +30,7 @@ pub struct RepairReport {
     /// State of every volume before the repair, parity volumes last.
     pub volumes: Vec<Condition>,
     /// First places at which more is damaged than can be made again.
-    pub lacks: Vec<Lack>,
+    pub lacks: Vec<TooMuch>,
     /// Number of all such stripes.
     pub lacking: u64,
     /// What was made again, and what not.

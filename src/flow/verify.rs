@@ -5,7 +5,7 @@ use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
 use super::notices::notices;
-use super::opened::{Opened, authenticate, open};
+use super::opened::{DeltaFacts, Opened, authenticate, open};
 use super::unknowable::{clock_doubts, not_known};
 use crate::bundle::{Checked, Input, Protection, check, parity_at_hand};
 use crate::document::countersignature::Mark;
@@ -50,6 +50,9 @@ pub struct Verified {
     /// How much damage would be survived, where there are parity volumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parity: Option<Protection>,
+    /// What it leaves out, where it is a delta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaFacts>,
     /// Evidence found, where a policy was given.
     pub evidence: Option<BundleEvidence>,
     /// Everything that is wrong, worst first, and what is worth knowing.
@@ -121,6 +124,7 @@ fn report(
         bytes: seen.bytes,
         volumes: seen.volumes,
         parity: checked.parity,
+        delta: None,
         evidence: None,
         findings: checked.findings,
         not_known: Vec::new(),
@@ -132,6 +136,7 @@ fn report(
     match head {
         Some(Ok(opened)) => {
             verified.artifacts = opened.shipment.lock.artifacts.len();
+            verified.delta = opened.delta();
             policy(&mut verified, &opened, judge);
         }
         Some(Err(error)) if verified.holds() => verified.findings.push(content(&error)),
@@ -208,6 +213,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         bytes: 0,
         volumes: 0,
         parity: None,
+        delta: opened.delta(),
         evidence: None,
         findings: Vec::new(),
         not_known: Vec::new(),

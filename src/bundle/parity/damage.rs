@@ -40,7 +40,7 @@ pub struct Condition {
 /// A place at which more is damaged than parity can make again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Lack {
+pub struct TooMuch {
     /// First stripe.
     pub stripe: u64,
     /// Stripes from there with the same damage.
@@ -63,7 +63,7 @@ pub struct Damage {
     copies: Vec<Vec<Copy>>,
     /// By parity volume, from number 1: whether everything but its blocks is as it was written.
     ends: Vec<bool>,
-    lacks: Vec<Lack>,
+    lacks: Vec<TooMuch>,
     lacking: u64,
     /// By data volume, from index 0: whether it cannot be made again.
     pub(super) hopeless: Vec<bool>,
@@ -192,7 +192,7 @@ impl Damage {
             let mut volumes: Vec<u32> = data.iter().map(|shard| scheme.shards()[*shard].volume as u32 + 1).collect();
             volumes.dedup();
             volumes.iter().for_each(|number| self.hopeless[*number as usize - 1] = true);
-            let lack = Lack { stripe, stripes: 1, damaged: data.len() as u32, repairable, volumes };
+            let lack = TooMuch { stripe, stripes: 1, damaged: data.len() as u32, repairable, volumes };
             let full = self.lacks.len() >= NAMED;
             match self.lacks.last_mut().filter(|last| lack.goes_on(last)) {
                 Some(last) => last.stripes += 1,
@@ -247,7 +247,7 @@ impl Damage {
     }
 
     /// Returns where more is damaged than can be made again, the first places of them.
-    pub fn lacks(&self) -> &[Lack] {
+    pub fn lacks(&self) -> &[TooMuch] {
         &self.lacks
     }
 
@@ -267,7 +267,7 @@ impl Damage {
     }
 }
 
-impl Lack {
+impl TooMuch {
     /// Returns whether this is the same damage as `before`, in the next stripe.
     fn goes_on(&self, before: &Self) -> bool {
         let alike = Self { stripe: before.stripe, stripes: before.stripes, ..self.clone() };

@@ -138,7 +138,7 @@ impl Making<'_> {
         let available = disk::available(folder).map_err(|e| WriteError::disk("ask for room in", folder, e))?;
         let needed = needed.saturating_sub(kept);
         if needed > available {
-            return Err(WriteError::Full { folder: folder.to_owned(), needed, available }.into());
+            return Err(WriteError::no_room(folder, needed, available).into());
         }
         Ok(())
     }

@@ -25,7 +25,7 @@ mod volume;
 
 pub use amount::{AmountError, ParityAmount};
 pub use at_hand::{Protection, parity_at_hand};
-pub use damage::{Condition, Damage, Lack, look_for_damage};
+pub use damage::{Condition, Damage, TooMuch, look_for_damage};
 pub use error::ParityError;
 pub use make::{ParityRequest, add_parity};
 pub use rebuild::{Rebuilt, Repaired, repair};

@@ -120,7 +120,7 @@ impl<'a> Plan<'a> {
             let available =
                 disk::available(&folder).map_err(|error| WriteError::disk("ask for room in", &folder, error))?;
             if needed > available {
-                return Err(WriteError::Full { folder, needed, available }.into());
+                return Err(WriteError::no_room(&folder, needed, available).into());
             }
         }
         Ok(())
