@@ -6,6 +6,7 @@
 #   scripts/bench.sh limits   pack and verify beside what network, processor and medium can do
 #   scripts/bench.sh scale    what bundles of 10,000 and 100,000 blobs cost, step by step
 #   scripts/bench.sh stream   a bundle of 1 GB that passes through a pipe: memory and files of both ends
+#   scripts/bench.sh parity   encoding of parity in memory, then of a file beside par2
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -24,5 +25,9 @@ if [[ ${1:-} == stream ]]; then
 fi
 if [[ ${1:-} == limits ]]; then
   exec python3 scripts/bench_limits.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
+fi
+if [[ ${1:-} == parity ]]; then
+  cargo test --locked --release --lib parity::code::tests::stripes_are_encoded -- --nocapture 2>&1 | grep -E '^encoded|^test result'
+  exec python3 scripts/bench_parity.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
 fi
 exec python3 scripts/bench.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"

@@ -10,12 +10,14 @@ use super::countersign::{self, Countersignature};
 use super::feed::{Feed, Input};
 use super::frames::Framed;
 use super::inventory::InventoryRecord;
+use super::parity::{self, Protection};
 use super::plan::Papers;
 use super::read_error::ReadError;
 use super::reader::{BundleReader, Summary, summed_up};
 use super::volume_walk::VolumeEnd;
 use super::volumes::{self, Survey};
 use super::walk::{Step, Walk};
+use crate::model::evidence::Severity;
 use crate::model::{Digest, Finding};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +49,10 @@ pub struct Checked {
     pub bundle_id: Option<Digest>,
     /// What was read in all, where the end was reached.
     pub summary: Option<Summary>,
+    /// How much damage would be survived, where there are parity volumes among the files.
+    pub parity: Option<Protection>,
+    /// Number of files that are parity volumes.
+    pub parity_files: usize,
 }
 
 /// Sees how many bytes were checked, from any thread.
@@ -70,8 +76,10 @@ pub fn check(input: Input, threads: usize, moved: Moved<'_>) -> Checked {
             Err(error) => ledger.find(&error),
         },
         Input::Files(files) => {
-            let Survey { volumes, countersignatures, problems } = volumes::survey(&files);
-            checked.countersignatures = countersignatures;
+            let survey = volumes::survey(&files);
+            checked.countersignatures.clone_from(&survey.countersignatures);
+            let beside = check_parity(&survey, moved, &mut checked);
+            let Survey { volumes, problems, .. } = survey;
             problems.iter().for_each(|problem| ledger.find(problem));
             let run = Run { ledger: &ledger, moved, threads, files: &volumes };
             let together: Vec<PathBuf> =
@@ -82,10 +90,34 @@ pub fn check(input: Input, threads: usize, moved: Moved<'_>) -> Checked {
             };
             let rest: Vec<&PathBuf> = volumes.range(stopped..).map(|(_, path)| path).collect();
             run.alone(&rest, &checked);
+            checked.findings = beside;
         }
     }
-    checked.findings = ledger.into_findings();
+    let beside = std::mem::replace(&mut checked.findings, ledger.into_findings());
+    checked.findings.extend(beside);
     checked
+}
+
+/// Checks the parity volumes among files. Damage to them is worth a warning: the content is not hit by it.
+fn check_parity(survey: &Survey, moved: Moved<'_>, checked: &mut Checked) -> Vec<Finding> {
+    let Some(set) = survey.set else { return Vec::new() };
+    let mut findings: Vec<Finding> = survey.foreign_parity.iter().map(ReadError::finding).collect();
+    let mut whole = Vec::new();
+    for path in &survey.parity {
+        let (passed, flaws) = parity::check_file(path, set, &|bytes| moved(bytes));
+        match passed.filter(|_| flaws.is_empty()) {
+            Some(passed) => whole.push(passed),
+            None => findings.extend(flaws.first().map(ReadError::finding)),
+        }
+    }
+    checked.parity_files = survey.parity.len() + survey.foreign_parity.len();
+    checked.parity = parity::protection(whole);
+    let warned = |finding| Finding {
+        severity: Severity::Warning,
+        hint: "the content is not hit; `airlift repair` makes the parity volume again".to_owned(),
+        ..finding
+    };
+    findings.into_iter().map(warned).collect()
 }
 
 struct Run<'a> {

@@ -1,6 +1,6 @@
 //! What the standard library does not offer of a file system. Door of rustix.
 
-use rustix::fs::{self, CWD, FallocateFlags, FlockOperation, RenameFlags};
+use rustix::fs::{self, Advice, CWD, FallocateFlags, FlockOperation, RenameFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -29,6 +29,12 @@ pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
     }
 }
 
+/// Tells the kernel that a file will be read from its start to its end, so that it reads ahead far.
+pub(super) fn will_be_read_in_order(file: &File) {
+    // Advice only: where it is not taken, reading is slower and nothing else.
+    let _ = fs::fadvise(file, 0, None, Advice::Sequential);
+}
+
 /// Returns the bytes that the file system of `folder` offers to this user.
 pub(super) fn available(folder: &Path) -> io::Result<u64> {
     Ok(left(folder)?.0)
@@ -51,6 +57,24 @@ pub fn free_at(out: &Path) -> io::Result<u64> {
 pub fn nearest_folder(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|above| above.is_dir());
     there.filter(|above| !above.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// Returns the bytes that the disk keeps for a file; 0 where there is none.
+pub(super) fn kept(path: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).map_or(0, |found| found.blocks().saturating_mul(512))
+}
+
+/// Returns which file `path` names, by device and number.
+pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Returns whether `path` names the very file that is open.
+pub(super) fn is_named(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    file.metadata().is_ok_and(|open| inode(path) == Some((open.dev(), open.ino())))
 }
 
 /// Makes renames and new names in `folder` durable.

@@ -16,7 +16,15 @@ pub(super) const INCOMPAT_KNOWN: u64 = DELTA;
 const SKIPPABLE: [u8; 8] = [0x5A, 0x2A, 0x4D, 0x18, 240, 0, 0, 0];
 const MAGIC: &[u8; 8] = b"AIRLIFT\0";
 const BODY: usize = 17;
-const DATA: u32 = 1;
+
+/// What a volume is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum VolumeKind {
+    /// It holds frames of the bundle.
+    Data = 1,
+    /// It holds parity over the data volumes.
+    Parity = 2,
+}
 
 /// Volume header.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +62,8 @@ pub(super) enum HeaderFlaw {
     Foreign,
     /// It is a volume, but bytes of the header changed.
     Damaged,
+    /// It is an intact parity volume.
+    Parity,
     /// It is intact and made by a later program: what that has and this has not.
     Later(String),
 }
@@ -71,6 +81,11 @@ impl VolumeHeader {
 
     /// Returns the bytes that open the volume.
     pub(super) fn bytes(&self) -> [u8; LENGTH] {
+        self.bytes_as(VolumeKind::Data)
+    }
+
+    /// Returns the bytes that open a volume of this kind.
+    pub(super) fn bytes_as(&self, kind: VolumeKind) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         bytes[..9].copy_from_slice(&PROLOGUE);
         bytes[9..BODY].copy_from_slice(&SKIPPABLE);
@@ -78,7 +93,7 @@ impl VolumeHeader {
         body.put(0, MAGIC);
         body.put(8, &VERSION.0.to_le_bytes());
         body.put(10, &VERSION.1.to_le_bytes());
-        body.put_u32(12, DATA);
+        body.put_u32(12, kind as u32);
         body.put_u64(16, self.features());
         body.put(32, &self.bundle_id);
         body.put(64, &self.set_id);
@@ -97,8 +112,16 @@ impl VolumeHeader {
         bytes
     }
 
-    /// Reads the header from the first bytes of a volume.
+    /// Reads the header from the first bytes of a data volume.
     pub(super) fn parse(bytes: &[u8; LENGTH]) -> Result<Self, HeaderFlaw> {
+        match Self::parse_any(bytes)? {
+            (VolumeKind::Data, header) => Ok(header),
+            (VolumeKind::Parity, _) => Err(HeaderFlaw::Parity),
+        }
+    }
+
+    /// Reads the header from the first bytes of a volume, and its kind.
+    pub(super) fn parse_any(bytes: &[u8; LENGTH]) -> Result<(VolumeKind, Self), HeaderFlaw> {
         let body = Fields(&bytes[BODY..]);
         let opens = bytes[..9] == PROLOGUE && bytes[9..BODY] == SKIPPABLE;
         if !opens && body.array::<8>(0) != *MAGIC {
@@ -109,9 +132,14 @@ impl VolumeHeader {
         }
         let version = (body.u16(8), body.u16(10));
         let features = body.u64(16) & !INCOMPAT_KNOWN;
-        if version.0 > VERSION.0 || features != 0 || body.u32(12) != DATA {
+        let kind = match body.u32(12) {
+            1 => Some(VolumeKind::Data),
+            2 => Some(VolumeKind::Parity),
+            _ => None,
+        };
+        let Some(kind) = kind.filter(|_| version.0 <= VERSION.0 && features == 0) else {
             return Err(HeaderFlaw::Later(later(version, features, body.u32(12))));
-        }
+        };
         let header = Self {
             bundle_id: body.array(32),
             set_id: body.array(64),
@@ -127,10 +155,10 @@ impl VolumeHeader {
             encoder: body.array(184),
         };
         // A later minor version may set compatible bits; anything else is not what any writer writes.
-        let mut again = header.bytes();
+        let mut again = header.bytes_as(kind);
         again[BODY + 10..BODY + 12].copy_from_slice(&bytes[BODY + 10..BODY + 12]);
         again[BODY + 24..BODY + 32].copy_from_slice(&bytes[BODY + 24..BODY + 32]);
-        if again[..BODY + 208] == bytes[..BODY + 208] { Ok(header) } else { Err(HeaderFlaw::Damaged) }
+        if again[..BODY + 208] == bytes[..BODY + 208] { Ok((kind, header)) } else { Err(HeaderFlaw::Damaged) }
     }
 }
 
@@ -142,7 +170,7 @@ fn later(version: (u16, u16), features: u64, kind: u32) -> String {
             version.0, version.1
         );
     }
-    if kind != DATA {
+    if kind > VolumeKind::Parity as u32 || kind == 0 {
         return format!("is a volume of kind {kind}, which this program (format {major}.{minor}) does not read");
     }
     format!(
@@ -197,8 +225,16 @@ mod tests {
         assert!(matches!(&found, Err(HeaderFlaw::Later(why)) if why.contains("format 2.0")), "{found:?}");
         let found = VolumeHeader::parse(&patched(16, &2u64.to_le_bytes()));
         assert!(matches!(&found, Err(HeaderFlaw::Later(why)) if why.contains("0x2")), "{found:?}");
-        let found = VolumeHeader::parse(&patched(12, &2u32.to_le_bytes()));
-        assert!(matches!(&found, Err(HeaderFlaw::Later(why)) if why.contains("kind 2")), "{found:?}");
+        let found = VolumeHeader::parse(&patched(12, &3u32.to_le_bytes()));
+        assert!(matches!(&found, Err(HeaderFlaw::Later(why)) if why.contains("kind 3")), "{found:?}");
+    }
+
+    #[test]
+    fn a_parity_volume_is_no_data_volume() {
+        let bytes = header().bytes_as(VolumeKind::Parity);
+        assert_eq!(VolumeHeader::parse(&bytes), Err(HeaderFlaw::Parity));
+        assert_eq!(VolumeHeader::parse_any(&bytes), Ok((VolumeKind::Parity, header())));
+        assert_eq!(VolumeHeader::parse_any(&header().bytes()), Ok((VolumeKind::Data, header())));
     }
 
     #[test]

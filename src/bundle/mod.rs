@@ -32,6 +32,7 @@ mod hostile;
 mod inventory;
 mod journal;
 mod layout;
+mod parity;
 mod plan;
 mod read_error;
 mod reader;
@@ -58,6 +59,10 @@ pub use disk::{free_at, nearest_folder};
 pub use feed::Input;
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;
+pub use parity::{
+    AmountError, Condition, Damage, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired, TooMuch,
+    Watch, add_parity, look_for_damage, parity_at_hand, repair,
+};
 pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
 pub use read_error::{ReadClass, ReadError, SetName, Spot};
 pub use reader::{BundleReader, Entry, Summary};

@@ -67,6 +67,12 @@ pub enum ReadError {
         /// Which.
         place: String,
     },
+    /// A parity volume stands where a volume of the bundle should.
+    #[error("{place} is a parity volume, where a volume of the bundle is expected")]
+    Parity {
+        /// Which.
+        place: String,
+    },
     /// It was written by a later program.
     #[error("{place} {needs}")]
     Later {
@@ -171,6 +177,7 @@ pub enum ReadError {
 pub(super) fn refused(flaw: HeaderFlaw, place: String, number: u32) -> ReadError {
     match flaw {
         HeaderFlaw::Foreign => ReadError::NoBundle { place },
+        HeaderFlaw::Parity => ReadError::Parity { place },
         HeaderFlaw::Later(needs) => ReadError::Later { place, needs },
         HeaderFlaw::Damaged => {
             let spot = Spot { volume: number, file: place, offset: 0, length: HEADER as u64, hit: None };
@@ -215,7 +222,8 @@ impl ReadError {
     pub fn class(&self) -> ReadClass {
         match self {
             Self::NoVolumes { .. } | Self::NoBundle { .. } | Self::Later { .. } => ReadClass::Format,
-            Self::Missing { .. }
+            Self::Parity { .. }
+            | Self::Missing { .. }
             | Self::Foreign { .. }
             | Self::OtherBundle { .. }
             | Self::Duplicate { .. }
@@ -239,6 +247,7 @@ impl ReadError {
             Self::Io { place, source, .. } => (place.clone(), format!("{self}: {source}")),
             Self::NoVolumes { place }
             | Self::NoBundle { place }
+            | Self::Parity { place }
             | Self::Foreign { place, .. }
             | Self::OtherBundle { place, .. }
             | Self::Many { place, .. }
@@ -256,6 +265,7 @@ impl ReadError {
             Self::OtherBundle { .. } => "take the file away; it belongs beside the bundle that it is about",
             Self::Many { .. } => "take away those that nobody asks for",
             Self::Duplicate { .. } => "take one of the two away",
+            Self::Parity { .. } => "give the volumes first; parity volumes may follow the last of them",
             Self::Order { .. } => "give the volumes in the order of their numbers",
             Self::Damaged { .. } => "copy this volume again from where it was written; the others need not be copied",
             Self::Later { .. } => "use a later airlift on this side",

@@ -23,6 +23,8 @@ pub(super) const SKIPPABLE_MAX: u64 = 256 << 20;
 pub(super) const LAST: u32 = 1;
 /// Flag of a volume with a tail.
 pub(super) const WITH_TAIL: u32 = 2;
+/// Flag of a parity volume.
+pub(super) const PARITY: u32 = 4;
 
 const FOOTER_MAGIC: &[u8; 8] = b"AIRLVOL\0";
 const TAIL_MAGIC: &[u8; 8] = b"AIRLTAIL";
@@ -42,6 +44,9 @@ pub(super) enum Kind {
     /// Tail.
     Tail = 5,
 }
+
+/// Kind of the frames in the table of a parity volume, which has no others.
+pub(super) const PARITY_FRAME: u8 = 6;
 
 /// One frame in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,7 +120,7 @@ pub(super) struct Footer {
     pub set_id: [u8; 32],
     /// Number of the volume.
     pub number: u32,
-    /// [`LAST`], [`WITH_TAIL`].
+    /// [`LAST`], [`WITH_TAIL`]; or [`PARITY`].
     pub flags: u32,
     /// Bytes of the table.
     pub table_length: u64,
@@ -153,8 +158,13 @@ impl Footer {
         bytes
     }
 
-    /// Reads a footer; `None` without its magic or with flags that no writer writes.
+    /// Reads the footer of a data volume; `None` without its magic or with flags that no writer writes.
     pub(super) fn parse(bytes: &[u8; FOOTER]) -> Option<Self> {
+        Self::parse_any(bytes).filter(|footer| footer.flags != PARITY)
+    }
+
+    /// Reads the footer of any volume; as [`Self::parse`].
+    pub(super) fn parse_any(bytes: &[u8; FOOTER]) -> Option<Self> {
         let fields = Fields(bytes);
         let footer = Self {
             digest: fields.array(0),
@@ -164,7 +174,7 @@ impl Footer {
             table_length: fields.u64(72),
             file_length: fields.u64(80),
         };
-        let known = footer.flags == 0 || footer.flags == LAST | WITH_TAIL;
+        let known = matches!(footer.flags, 0 | PARITY) || footer.flags == LAST | WITH_TAIL;
         (known && footer.bytes() == *bytes).then_some(footer)
     }
 

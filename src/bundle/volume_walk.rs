@@ -4,6 +4,7 @@ use super::feed::Feed;
 use super::frames::{self, damaged};
 use super::header::{HeaderFlaw, LENGTH as HEADER, VolumeHeader};
 use super::layout::Cut;
+use super::parity;
 use super::read_error::{ReadError, SetName, Spot, refused};
 use super::trailer::{self, FOOTER, Footer, LAST, RECORD, Record, SKIP_HEAD, SKIPPABLE_MAX, Tail, WITH_TAIL};
 use crate::model::limits;
@@ -264,13 +265,14 @@ impl Volumes {
         }
     }
 
-    /// Checks that nothing follows the last volume.
+    /// Checks that nothing follows the last volume but whole parity volumes of the same set.
     pub(super) fn nothing_behind(&mut self, feed: &mut Feed) -> Result<(), ReadError> {
         self.stream += feed.offset();
-        if !feed.next_volume()? {
-            return Ok(());
+        let set = SetName { bundle: self.header.bundle_id, set: self.header.set_id };
+        while feed.next_volume()? {
+            parity::pass(feed, set, &mut Err)?;
         }
-        Err(damaged(feed.spot(0, feed.offset(), 1), "something follows the last volume"))
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::countersign::{self, Countersignature};
 use super::header::{LENGTH as HEADER, VolumeHeader};
+use super::parity;
 use super::read_error::{ReadError, SetName, refused};
 use super::tables::Volume;
 use super::trailer::{FOOTER, Footer};
@@ -90,6 +91,12 @@ pub(super) struct Survey {
     pub volumes: BTreeMap<u32, PathBuf>,
     /// Countersignatures, in the order of the files.
     pub countersignatures: Vec<Countersignature>,
+    /// Parity volumes of the set, and those that do not say of which they are, in the order of the files.
+    pub parity: Vec<PathBuf>,
+    /// Parity volumes of other sets. Like damaged ones they are no problem of the content.
+    pub foreign_parity: Vec<ReadError>,
+    /// The set.
+    pub set: Option<SetName>,
     /// What is wrong; what says most comes first.
     pub problems: Vec<ReadError>,
 }
@@ -99,7 +106,12 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     let mut problems = Vec::new();
     let mut good: Vec<(&PathBuf, VolumeHeader)> = Vec::new();
     let mut countersignatures = Vec::new();
+    let mut parities = Vec::new();
     for path in files {
+        if let Some(found) = parity::is_parity(path) {
+            parities.push((path, found));
+            continue;
+        }
         match countersign::read(path) {
             Ok(Some(found)) => countersignatures.push(found),
             Ok(None) => match header_of(path) {
@@ -109,9 +121,8 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
             Err(error) => problems.push(error),
         }
     }
-    let mut sets: BTreeMap<SetName, usize> = BTreeMap::new();
-    good.iter().for_each(|(_, header)| *sets.entry(name(header)).or_default() += 1);
-    let most = good.iter().map(|(_, header)| name(header)).rev().max_by_key(|set| sets[set]);
+    let most = most_of(&good).or_else(|| parities.iter().find_map(|(_, set)| *set));
+    let (parity, foreign_parity) = of_set(parities, most);
     let mut volumes: BTreeMap<u32, PathBuf> = BTreeMap::new();
     let mut total = None;
     for (path, header) in good {
@@ -139,6 +150,7 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     }
     match most {
         Some(set) => {
+            let total = total.or_else(|| parity::stated_total(&parity));
             problems.extend(absent(&volumes, total, files));
             problems.extend(countersign::belong(&countersignatures, &set.bundle));
             countersignatures.retain(|found| *found.bundle.value() == set.bundle);
@@ -149,7 +161,29 @@ pub(super) fn survey(files: &[PathBuf]) -> Survey {
     }
     // A file that cannot be used is often the very volume that is missing then, and says more.
     problems.sort_by_key(|problem| matches!(problem, ReadError::Missing { .. }));
-    Survey { volumes, countersignatures, problems }
+    Survey { volumes, countersignatures, parity, foreign_parity, set: most, problems }
+}
+
+/// Returns the set that most volumes belong to; the first of equals.
+fn most_of(good: &[(&PathBuf, VolumeHeader)]) -> Option<SetName> {
+    let mut sets: BTreeMap<SetName, usize> = BTreeMap::new();
+    good.iter().for_each(|(_, header)| *sets.entry(name(header)).or_default() += 1);
+    good.iter().map(|(_, header)| name(header)).rev().max_by_key(|set| sets[set])
+}
+
+/// Tells parity volumes of the set from those of others.
+fn of_set(found: Vec<(&PathBuf, Option<SetName>)>, set: Option<SetName>) -> (Vec<PathBuf>, Vec<ReadError>) {
+    let (mut ours, mut foreign) = (Vec::new(), Vec::new());
+    for (path, name) in found {
+        match (name, set) {
+            (Some(found), Some(expected)) if found != expected => {
+                let place = path.display().to_string();
+                foreign.push(ReadError::Foreign { place, expected: Box::new(expected), found: Box::new(found) });
+            }
+            _ => ours.push(path.clone()),
+        }
+    }
+    (ours, foreign)
 }
 
 fn listing(files: &[PathBuf]) -> String {

@@ -1,6 +1,6 @@
 //! Turns any error into message, cause, hint and exit number. The numbers are part of the contract.
 
-use crate::bundle::{Lack, ReadClass, ReadError, WriteError};
+use crate::bundle::{Lack, ParityError, ReadClass, ReadError, WriteError};
 use crate::document::PaperError;
 use crate::flow::{AUTHORS_HINT, Failed, FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
@@ -141,6 +141,7 @@ pub fn code(error: &FlowError) -> u8 {
         FlowError::Refused(_) | FlowError::Unauthentic(_) | FlowError::UnacceptedPaper { .. } => REFUSED,
         FlowError::Write(error) => write_code(error),
         FlowError::Read(error) => read_code(error),
+        FlowError::Parity(error) => parity_code(error),
         FlowError::Preflight(_) => DESTINATION,
         FlowError::Busy(_) | FlowError::Interrupted => PARTLY,
     }
@@ -171,6 +172,17 @@ fn write_code(error: &WriteError) -> u8 {
         WriteError::Source { .. } => SOURCE,
         WriteError::Disk { source, .. } if wrong_place(source) => USAGE,
         WriteError::Disk { .. } | WriteError::Encoder(_) => INTERNAL,
+    }
+}
+
+fn parity_code(error: &ParityError) -> u8 {
+    match error {
+        ParityError::Read(error) => read_code(error),
+        ParityError::Write(error) => write_code(error),
+        ParityError::Absent { .. } | ParityError::Refuted { .. } => DAMAGED,
+        ParityError::TooMany { .. } | ParityError::Exists { .. } => USAGE,
+        ParityError::Stopped => PARTLY,
+        ParityError::Code(_) => INTERNAL,
     }
 }
 
@@ -223,6 +235,19 @@ pub fn findings_code(findings: &[Finding]) -> u8 {
     worst.into_iter().find(|number| numbers.contains(number)).unwrap_or(DONE)
 }
 
+fn parity_hint(error: &ParityError) -> &'static str {
+    match error {
+        ParityError::Absent { .. } => "name the folder of the parity volumes too; they are called NAME.p01.airlift, …",
+        ParityError::TooMany { .. } => "take larger volumes",
+        ParityError::Exists { .. } => "take it away, or ask for the amount of parity that is there",
+        ParityError::Refuted { .. } => "do not trust these parity volumes; carry the volume again",
+        ParityError::Write(WriteError::Disk { .. } | WriteError::Full { .. }) => {
+            "name a folder that may be written and has room, with -o"
+        }
+        _ => "",
+    }
+}
+
 /// Says what to do where a disk takes no more.
 const fn room_hint(lack: Lack) -> &'static str {
     match lack {
@@ -241,7 +266,8 @@ fn hints(error: &FlowError) -> Vec<String> {
         FlowError::Charts(charts) => charts.iter().map(|chart| chart.hint.clone()).collect(),
         FlowError::Preflight(findings) => findings.iter().map(|finding| finding.hint.clone()).collect(),
         FlowError::Unauthentic(_) => vec![AUTHORS_HINT.to_owned()],
-        FlowError::Read(error) => vec![error.finding().hint],
+        FlowError::Read(error) | FlowError::Parity(ParityError::Read(error)) => vec![error.finding().hint],
+        FlowError::Parity(error) => vec![parity_hint(error).to_owned()],
         FlowError::NotAccepted { hint, .. } => vec![(*hint).to_owned()],
         FlowError::Tuf(TufError::Mirror(fault)) => vec![fault.hint.clone()],
         FlowError::Tuf(error) => vec![error.hint().to_owned()],

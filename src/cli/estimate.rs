@@ -72,7 +72,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let asked = arguments.connecting.remote(environment)?;
     let leaving = basis.leaving(&asked);
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], leaving, options };
+    let request =
+        PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], leaving, options, parity: None };
     let aims =
         Aims { out: arguments.out.as_deref(), to: to.as_ref().map(|place| (place.prefix(), place.destination())) };
     let estimate = estimate(request, &source, &aims, &context)?;

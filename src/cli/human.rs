@@ -1,5 +1,7 @@
 //! Numbers and tables for people.
 
+use crate::bundle::Protection;
+
 /// Returns a number of bytes with a binary unit and one decimal: `734.0 MiB`; whole bytes below 1 KiB.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -16,6 +18,28 @@ pub fn bytes(n: u64) -> String {
 /// Returns `n` with the word that fits it: `1 artifact`, `2 artifacts`.
 pub fn count(n: u64, word: &str) -> String {
     if n == 1 { format!("1 {word}") } else { format!("{n} {word}s") }
+}
+
+/// Says how much damage a bundle would survive.
+pub fn protection(parity: &Protection) -> String {
+    let (usable, made) = (parity.usable, parity.made);
+    let there = match (usable, made) {
+        (1, 1) => "1 parity volume".to_owned(),
+        (usable, made) if usable == made => format!("{made} parity volumes"),
+        (usable, made) => format!("{usable} of {made} parity volumes"),
+    };
+    let most = bytes(u64::from(usable) * parity.piece);
+    if parity.covers_volumes() {
+        let all = parity.volumes + usable;
+        return format!(
+            "survives: any {usable} of {all} volumes lost or damaged ({there}); or bad sectors, {most} at most"
+        );
+    }
+    let stretch = bytes(parity.stretch);
+    format!(
+        "survives: up to {stretch} of bad sectors in one stretch, {most} at most ({there} over {} pieces)",
+        parity.pieces
+    )
 }
 
 /// Parses a size: a number of bytes, or one with `KiB`, `MiB`, `GiB`, `TiB`, `kB`, `MB`, `GB`, `TB`, or `K`, `M`, `G`, `T` for the binary units.

@@ -4,13 +4,14 @@ use super::authoring::Authoring;
 use super::clock;
 use super::connect::Connecting;
 use super::environment::Environment;
-use super::error::{CliError, DONE};
+use super::error::{CliError, DAMAGED, DONE};
 use super::judging::{Judging, medium};
 use super::lacking::Lacking;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::signing::Signing;
-use crate::flow::{Context, ImportRequest, import};
+use crate::bundle::parity_at_hand;
+use crate::flow::{Context, ImportRequest, REPAIR_HINT, import};
 use std::path::PathBuf;
 
 /// Import a bundle into Harbor, any OCI registry, or an OCI layout folder
@@ -46,8 +47,10 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let from = medium(&arguments.bundle)?;
+    let files = from.files().to_vec();
     let request = ImportRequest {
-        from: medium(&arguments.bundle)?,
+        from,
         authors: &authors,
         judge: judge.as_ref(),
         prefix: place.prefix(),
@@ -55,7 +58,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         now: &clock::now,
     };
     let imported = import(request, place.destination(), &context)
-        .map_err(|error| arguments.lacking.asked_for(error, arguments.receiving.mode()))?;
-    report(imported, (&arguments.receiving, &keys), arguments.output, output)?;
-    Ok(DONE)
+        .map_err(|error| arguments.lacking.asked_for(error, arguments.receiving.mode()));
+    let reported = imported.and_then(|done| report(done, (&arguments.receiving, &keys), arguments.output, output));
+    reported.map(|()| DONE).map_err(|error| advised(error, &files))
+}
+
+/// Adds that damage can be repaired, where parity volumes are at hand.
+fn advised(error: CliError, files: &[PathBuf]) -> CliError {
+    let repairable = error.code == DAMAGED && !files.is_empty() && parity_at_hand(files).is_some();
+    if repairable { error.with_hint(REPAIR_HINT) } else { error }
 }

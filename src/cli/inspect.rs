@@ -6,7 +6,7 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::judging::medium;
 use super::output::{Form, Output};
-use crate::bundle::VolumeMark;
+use crate::bundle::{Protection, VolumeMark};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::ArtifactEvidence;
 use crate::document::lock::LockedArtifact;
@@ -42,6 +42,8 @@ struct Contents<'a> {
     authenticity: String,
     signatures: &'a [Mark],
     volumes: Vec<VolumeLine>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parity: Option<&'a Protection>,
     blobs: usize,
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -104,6 +106,7 @@ fn contents(inspected: &Inspected) -> Contents<'_> {
         authenticity: inspected.authenticity(),
         signatures: &inspected.approval.marks,
         volumes: inspected.volumes.iter().map(line).collect(),
+        parity: inspected.parity.as_ref(),
         blobs: inventory.len(),
         bytes: inventory.iter().map(|record| record.size).sum(),
         delta: opened.delta(),
@@ -119,6 +122,7 @@ fn show(contents: &Contents<'_>, output: &Output) {
     for volume in &contents.volumes {
         output.result(format!("  {}  {}  {}", volume.checksum, volume.file.display(), human::bytes(volume.bytes)));
     }
+    contents.parity.iter().for_each(|parity| output.result(human::protection(parity)));
     let mut rows = vec![["ARTIFACT", "DIGEST", "SIZE", "EVIDENCE", "ACCEPTED BY"].map(str::to_owned).to_vec()];
     rows.extend(contents.artifacts.iter().map(row));
     output.result(human::table(&rows).trim_end());

@@ -42,8 +42,10 @@ mod inspect;
 mod keygen;
 mod lock;
 mod pack;
+mod parity;
 mod policy;
 mod receipt;
+mod repair;
 mod resolve;
 mod seed;
 mod serve;
@@ -107,6 +109,8 @@ enum Command {
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
     Countersign(countersign::Arguments),
+    Parity(parity::Arguments),
+    Repair(repair::Arguments),
     Import(import::Arguments),
     Sync(sync::Arguments),
     Receipt(receipt::Arguments),
@@ -148,6 +152,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Inspect(arguments) => inspect::run(arguments, &environment, &output),
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
         Command::Countersign(arguments) => countersign::run(arguments, &environment, &output),
+        Command::Parity(arguments) => parity::run(arguments, &environment, &output),
+        Command::Repair(arguments) => repair::run(arguments, &environment, &output),
         Command::Import(arguments) => import::run(arguments, &environment, &output),
         Command::Sync(arguments) => sync::run(arguments, &environment, &output),
         Command::Policy(arguments) => policy::run(arguments, &environment, &output),

@@ -14,7 +14,7 @@ use super::signing::Signing;
 use super::sourcing::Sourcing;
 use super::storing::Storing;
 use super::wanting::Wanting;
-use crate::bundle::Options;
+use crate::bundle::{Options, ParityAmount};
 use crate::flow::{
     Aims, Context, PackRequest, Packed, Pins, Remembering, Wanted, estimate, look_up, pack, pack_stream,
 };
@@ -39,6 +39,9 @@ pub struct Arguments {
     /// Largest size of a volume: 64MiB, 4GB, …
     #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
     volume_size: Option<u64>,
+    /// Parity that makes lost and damaged volumes again: a number of parity volumes, or a share of the bundle such as 5%
+    #[arg(long, value_name = "N|SHARE")]
+    parity: Option<ParityAmount>,
     /// Say how large the bundle will be and whether there is room for it; fetch no payload and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -60,6 +63,11 @@ pub struct Arguments {
 
 /// Packs.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
+    if arguments.parity.is_some() && arguments.output.as_os_str() == "-" {
+        return Err(CliError::usage("parity over a stream needs its bytes a second time").with_hint(
+            "write the volumes to a folder and send the files; parity volumes behind them are read from a stream too",
+        ));
+    }
     let beside = Some(&*arguments.output).filter(|out| out.as_os_str() != "-");
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
@@ -81,7 +89,15 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let asked = arguments.connecting.remote(environment)?;
     let leaving = basis.leaving(&asked);
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, leaving, options };
+    let request = PackRequest {
+        lock: lookup.resolved.lock,
+        policy,
+        judge: &judge,
+        keys: &keys,
+        leaving,
+        options,
+        parity: arguments.parity,
+    };
     if arguments.dry_run {
         let out = (!piped).then_some(arguments.output.as_path());
         let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
@@ -118,6 +134,7 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
     for volume in &written.volumes {
         say(format!("  {}", volume.display()));
     }
+    packed.parity.iter().for_each(|volume| say(format!("  {}", volume.display())));
     say(format!("bundle {}", written.bundle_id));
     if !signed {
         output.note("warning: the bundle is not signed; whoever imports it must pass --allow-unsigned-bundle. Sign with --sign-key");

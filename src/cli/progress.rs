@@ -126,6 +126,8 @@ fn word(stage: Stage) -> &'static str {
         Stage::Judge => "judging",
         Stage::Pack => "packing",
         Stage::Verify => "verifying",
+        Stage::Parity => "adding parity",
+        Stage::Repair => "repairing",
         Stage::Compare => "comparing",
         Stage::Import => "importing",
     }

@@ -84,6 +84,9 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
     let artifacts = human::count(verified.artifacts as u64, "artifact");
     let volumes = human::count(verified.volumes as u64, "volume");
     let bytes = human::bytes(verified.bytes);
+    if let Some(parity) = &verified.parity {
+        output.result(human::protection(parity));
+    }
     if verified.holds() {
         let audited = verified.evidence.iter().flat_map(|evidence| &evidence.artifacts);
         let audited = audited.filter(|artifact| artifact.would_refuse.is_some()).count();

@@ -3,7 +3,7 @@
 use super::error::FlowError;
 use super::import::Medium;
 use super::opened::{DeltaFacts, Opened, authenticate, open};
-use crate::bundle::{Input, VolumeMark, volume_marks};
+use crate::bundle::{Input, Protection, VolumeMark, parity_at_hand, volume_marks};
 use crate::document::countersignature::PolicyReference;
 use crate::emit::lading::{Consignment, Lading, VolumeLine, page, spoken};
 use crate::model::Digest;
@@ -19,6 +19,8 @@ pub struct Inspected {
     pub judged: bool,
     /// Volumes, in order; empty for a stream.
     pub volumes: Vec<VolumeMark>,
+    /// How much damage would be survived, where parity volumes are at hand.
+    pub parity: Option<Protection>,
 }
 
 /// Reads the head of a bundle and judges its signatures; whatever comes of that, the content is shown.
@@ -30,8 +32,8 @@ pub fn inspect(from: Medium, authors: &Authors) -> Result<Inspected, FlowError> 
     let opened = open(input, &Authors::anyone())?;
     let reader = &opened.reader;
     let approval = authenticate(reader.statement(), reader.envelope(), reader.countersignatures(), authors);
-    let volumes = volume_marks(&files);
-    Ok(Inspected { opened, approval, judged: authors.knows_somebody(), volumes })
+    let (volumes, parity) = (volume_marks(&files), parity_at_hand(&files));
+    Ok(Inspected { opened, approval, judged: authors.knows_somebody(), volumes, parity })
 }
 
 impl Inspected {

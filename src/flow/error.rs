@@ -1,6 +1,6 @@
 //! Why a verb ended without doing its work: one variant for each thing that its caller treats differently.
 
-use crate::bundle::{PlanError, ReadError, WriteError};
+use crate::bundle::{ParityError, PlanError, ReadError, WriteError};
 use crate::discover::{DiscoverError, Seen};
 use crate::document::PaperError;
 use crate::document::request::Request;
@@ -139,6 +139,9 @@ pub enum FlowError {
     /// The bundle could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Parity could not be made, or a bundle not repaired.
+    #[error(transparent)]
+    Parity(#[from] ParityError),
     /// The bundle lacks something that its lock needs.
     #[error("{what} needs {digest}, which is not in the bundle")]
     Incomplete {

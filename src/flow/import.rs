@@ -47,6 +47,16 @@ pub enum Medium {
     Stream(Box<dyn Read + Send>),
 }
 
+impl Medium {
+    /// Returns the files; none of a stream.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Files(files) => files,
+            Self::Stream(_) => &[],
+        }
+    }
+}
+
 /// What an import came to: the plan, and the receipt unless it was a dry run.
 pub struct Imported {
     /// What was planned.

@@ -5,10 +5,12 @@ use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
 use super::leave_out::{Leaving, LeftOut, leave_out, narrowed};
 use super::making::Making;
+use super::repair::{add_parity, make_parity};
 use super::shipment::Shipment;
 use super::{gather, pool};
 use crate::bundle::{
-    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, Pending, Written, write_stream,
+    Body, BundlePlan, BundleWriter, Class, FillError, Item, Options, Papers, ParityAmount, Pending, Written,
+    write_stream,
 };
 use crate::document::lock::Lock;
 use crate::model::event::Stage;
@@ -17,7 +19,7 @@ use crate::model::{Descriptor, Digest, Event, Fault, FaultKind, Finding, MediaTy
 use crate::trust::{BUNDLE_STATEMENT, Judge, SigningKey, seal_by};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What a bundle is made from.
 pub struct Request<'a> {
@@ -33,12 +35,16 @@ pub struct Request<'a> {
     pub leaving: Leaving<'a>,
     /// Physical layout.
     pub options: Options,
+    /// Parity that is added when the volumes are whole.
+    pub parity: Option<ParityAmount>,
 }
 
 /// What was packed.
 pub struct Packed {
     /// Volumes and identities.
     pub written: Written,
+    /// Parity volumes, in order.
+    pub parity: Vec<PathBuf>,
     /// Artifacts in it.
     pub artifacts: usize,
     /// Bytes of payload in it.
@@ -58,6 +64,7 @@ const TRIES: usize = 2;
 pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Context<'_>) -> Result<Packed, FlowError> {
     let making = Making::new(source, &request.lock);
     let source: &dyn Source = &making;
+    let amount = request.parity;
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
@@ -82,7 +89,12 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     context.or_stopped(pool::each(&ordered, 1, fill))?;
     let written = writer.finish(envelope.as_deref())?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, omitted, resumed: resumed.bytes, warnings })
+    let parity = match amount {
+        Some(amount) if resumed.complete => add_parity(&written.volumes, (amount, None), context)?,
+        Some(amount) => make_parity(&written.volumes, (amount, None), context)?,
+        None => Vec::new(),
+    };
+    Ok(Packed { written, parity, artifacts, payload, omitted, resumed: resumed.bytes, warnings })
 }
 
 /// Packs into a stream: the same bytes as an unsplit file, signed before the payload is seen.
@@ -108,7 +120,7 @@ pub fn pack_stream(
     let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved);
     let written = context.or_stopped(written.map_err(FlowError::from))?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, omitted, resumed: 0, warnings })
+    Ok(Packed { written, parity: Vec::new(), artifacts, payload, omitted, resumed: 0, warnings })
 }
 
 /// A pack of which nothing is carried out yet.
@@ -153,7 +165,12 @@ pub(super) fn prepare<'a>(
         base: left.as_ref().map(|left| left.paper.to_bytes()),
     };
     let artifacts = shipment.lock.artifacts.len();
-    let plan = BundlePlan::new(papers, items(&shipment, left.as_ref()), request.options)?;
+    let items = items(&shipment, left.as_ref());
+    let content =
+        items.iter().filter(|item| !matches!(item.body, Body::Omitted)).map(|item| item.descriptor.size).sum();
+    let data = |size| request.parity.map_or(size, |parity| parity.data_limit(size, content));
+    let options = Options { volume_size: request.options.volume_size.map(data), ..request.options };
+    let plan = BundlePlan::new(papers, items, options)?;
     Ok(Prepared { plan, shipment, origin, keys: request.keys, artifacts, warnings })
 }
 

@@ -7,7 +7,7 @@ use super::judge_again::judge_again;
 use super::notices::notices;
 use super::opened::{DeltaFacts, Opened, authenticate, open};
 use super::unknowable::{clock_doubts, not_known};
-use crate::bundle::{Checked, Input, check};
+use crate::bundle::{Checked, Input, Protection, check, parity_at_hand};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
 use crate::model::event::Stage;
@@ -47,6 +47,9 @@ pub struct Verified {
     pub bytes: u64,
     /// Volumes that were checked.
     pub volumes: usize,
+    /// How much damage would be survived, where there are parity volumes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parity: Option<Protection>,
     /// What it leaves out, where it is a delta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<DeltaFacts>,
@@ -84,9 +87,11 @@ pub fn verify(request: Request<'_>, context: &Context<'_>) -> Result<Verified, F
             let checked = check(Input::Files(files.clone()), context.threads, &moved);
             context.tell(Event::Finished { stage: Stage::Verify });
             let head = checked.papers.as_ref().map(|_| open(Input::Files(files.clone()), &Authors::anyone()));
-            let volumes = files.len().saturating_sub(checked.countersignatures.len());
+            let volumes = files.len().saturating_sub(checked.countersignatures.len() + checked.parity_files);
             let seen = Seen { bytes: seen.into_inner(), volumes };
-            Ok(report(checked, head, seen, request.authors, request.judge))
+            let mut verified = report(checked, head, seen, request.authors, request.judge);
+            advise_repair(&mut verified.findings, &files);
+            Ok(verified)
         }
         Medium::Stream(stream) => pass(Input::Stream(stream), request.authors, request.judge, context),
     }
@@ -118,6 +123,7 @@ fn report(
         artifacts: 0,
         bytes: seen.bytes,
         volumes: seen.volumes,
+        parity: checked.parity,
         delta: None,
         evidence: None,
         findings: checked.findings,
@@ -178,6 +184,21 @@ fn content(error: &FlowError) -> Finding {
     Finding::error(FindingClass::Integrity, "content of the bundle", error.to_string())
 }
 
+/// What a person can do whose bundle is damaged where parity volumes are at hand.
+pub const REPAIR_HINT: &str =
+    "parity volumes are at hand: `airlift repair` with the same volumes makes lost and damaged ones again";
+
+/// Says at findings of damage that it can be repaired, where parity volumes are at hand.
+fn advise_repair(findings: &mut [Finding], files: &[std::path::PathBuf]) {
+    let is_damage = |finding: &&mut Finding| {
+        finding.severity == Severity::Error && matches!(finding.class, FindingClass::Integrity | FindingClass::Media)
+    };
+    let mut damage = findings.iter_mut().filter(is_damage).peekable();
+    if damage.peek().is_some() && parity_at_hand(files).is_some() {
+        damage.for_each(|finding| REPAIR_HINT.clone_into(&mut finding.hint));
+    }
+}
+
 /// Verifies a stream in one pass; what comes after a damage cannot be placed, so the first one ends it.
 fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Context<'_>) -> Result<Verified, FlowError> {
     context.tell(Event::Started { stage: Stage::Verify, items: 0, bytes: 0 });
@@ -191,6 +212,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         artifacts: opened.shipment.lock.artifacts.len(),
         bytes: 0,
         volumes: 0,
+        parity: None,
         delta: opened.delta(),
         evidence: None,
         findings: Vec::new(),

@@ -14,6 +14,10 @@ pub enum Stage {
     Pack,
     /// Bytes are checked.
     Verify,
+    /// Parity volumes are made.
+    Parity,
+    /// Damage is looked for, and what is damaged is made again.
+    Repair,
     /// The destination is asked what it has.
     Compare,
     /// Payload is sent.

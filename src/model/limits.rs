@@ -77,6 +77,12 @@ pub const NODE_LIST_BYTES: usize = 16 << 20;
 pub const NESTING: usize = 128;
 /// Volumes of one bundle.
 pub const VOLUMES: u32 = 10_000;
+/// Data shards of one bundle that parity volumes cover: volumes, or pieces of few volumes.
+pub const PARITY_SHARDS: u64 = 1_000;
+/// Parity volumes of one bundle.
+pub const PARITY_VOLUMES: u32 = 256;
+/// Blocks of 64 KiB that one parity set covers, its own counted in: 16 TiB.
+pub const PARITY_BLOCKS: u64 = 1 << 28;
 /// Document in a bundle's head (index, lock, policy, evidence), in bytes.
 pub const HEAD_DOCUMENT_BYTES: u64 = 64 << 20;
 /// Statement in a bundle's head (`airlift/head.json`), in bytes.

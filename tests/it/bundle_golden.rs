@@ -130,7 +130,7 @@ pub fn stream_of(volumes: &[PathBuf]) -> Vec<u8> {
     volumes.iter().flat_map(|path| std::fs::read(path).unwrap()).collect()
 }
 
-fn mixed() -> World {
+pub fn mixed() -> World {
     let mut world = World::small(&[1, 4095, 4096, 4097, 20_000, 0]);
     world.add(MediaType::OCI_LAYER_TAR, Class::Payload, noise(77, 9000), false);
     world.add(MediaType::OCI_LAYER_TAR, Class::Payload, vec![3; 30_000], false);
@@ -154,7 +154,7 @@ fn what_was_packed_is_read_from_files_and_from_a_stream() {
 }
 
 /// Path below the folder of the repository.
-fn repository(path: &str) -> PathBuf {
+pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
@@ -414,7 +414,7 @@ fn a_large_blob_of_zeros_is_packed_in_chunks_of_bounded_size() {
 }
 
 /// Returns whether a program is there, and says so where it is not.
-fn installed(program: &str) -> bool {
+pub fn installed(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let there = found.is_ok_and(|status| status.success());
     if !there {
@@ -424,7 +424,7 @@ fn installed(program: &str) -> bool {
 }
 
 /// Unpacks volumes with nothing but `zstd` and `tar`.
-fn unpack_plainly(volumes: &[PathBuf], into: &Path) {
+pub fn unpack_plainly(volumes: &[PathBuf], into: &Path) {
     std::fs::create_dir_all(into).unwrap();
     let mut zstd =
         Command::new("zstd").args(["-d", "-q", "-c"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -433,7 +433,7 @@ fn unpack_plainly(volumes: &[PathBuf], into: &Path) {
     assert!(zstd.wait().unwrap().success() && tar.wait().unwrap().success());
 }
 
-fn assert_tree(world: &World, folder: &Path) {
+pub fn assert_tree(world: &World, folder: &Path) {
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
     assert_eq!(read("oci-layout"), br#"{"imageLayoutVersion":"1.0.0"}"#);
     assert_eq!(read("index.json"), world.papers.index);

@@ -179,10 +179,15 @@ impl Stage {
             if name.contains(".countersigned-") {
                 continue; // says nothing by itself; the volumes beside it may be elsewhere
             }
-            let set = name.rsplit_once('.').filter(|(_, number)| number.bytes().all(|b| b.is_ascii_digit()));
+            let digits = |number: &str| number.bytes().all(|b| b.is_ascii_digit());
+            let set = name.rsplit_once('.').filter(|(_, number)| digits(number.strip_prefix('p').unwrap_or(number)));
             sets.entry(set.map_or(name.clone(), |(set, _)| set.to_owned())).or_default().push(file.clone());
         }
-        for (set, volumes) in sets {
+        for (set, mut volumes) in sets {
+            // Parity that is added later says nothing by itself either: the volumes were there before.
+            if volumes.iter().all(|file| file.to_string_lossy().contains(".p0")) {
+                volumes.extend(before.keys().filter(|file| file.to_string_lossy().starts_with(&set)).cloned());
+            }
             let findings = check(Input::Files(volumes), 1, &|_| {}).findings;
             assert!(findings.is_empty(), "{set} has its final name and is not whole: {findings:?}");
         }

@@ -131,7 +131,7 @@ impl<'a> Demo<'a> {
         let lock = crate::document::lock::Lock::read(&crate::flow::read_paper(&path)?, &path.display().to_string())?;
         let options = Options { volume_size: Some(16 << 20), ..Options::default() };
         let (keys, leaving) = (std::slice::from_ref(&self.author), Leaving::Nothing);
-        Ok(PackRequest { lock, policy, judge, keys, leaving, options })
+        Ok(PackRequest { lock, policy, judge, keys, leaving, options, parity: None })
     }
 
     fn pack(&self) -> Result<(), CliError> {
