@@ -10,8 +10,10 @@ use super::layout::{self, Cursor, Place, Shape};
 use super::plan::{BundlePlan, Stored};
 use super::tarhead;
 use super::trailer::{self, Footer, Kind, LAST, Record, SLOT, Tail, WITH_TAIL};
+use super::volumes::VolumeMark;
 use super::write_error::WriteError;
 use crate::model::json;
+use std::path::PathBuf;
 
 /// Takes the bytes of a bundle and knows its payload.
 pub(super) trait Sink {
@@ -42,6 +44,21 @@ pub(super) struct Assembled {
     pub volumes: u32,
     /// Bytes of each of them.
     pub lengths: Vec<u64>,
+    /// Digest of each of them.
+    pub digests: Vec<[u8; 32]>,
+}
+
+impl Assembled {
+    /// Returns the volumes as they name themselves; `path` gives where each of them is.
+    pub(super) fn marks(&self, path: impl Fn(u32) -> PathBuf) -> Vec<VolumeMark> {
+        let mark = |(number, (bytes, digest)): (u32, (&u64, &[u8; 32]))| VolumeMark {
+            number,
+            path: path(number),
+            bytes: *bytes,
+            digest: Some(*digest),
+        };
+        (1..).zip(self.lengths.iter().zip(&self.digests)).map(mark).collect()
+    }
 }
 
 /// Writes the whole bundle of `plan` into `sink`.
@@ -54,7 +71,7 @@ pub(super) fn assemble(
     let mut assembly = Assembly {
         plan,
         sink,
-        cursor: Cursor::new(plan.options.volume_size),
+        cursor: Cursor::new(plan.options.volume_size.clone()),
         header: [0; HEADER],
         table: Vec::new(),
         digests: Vec::new(),
@@ -164,6 +181,6 @@ impl Assembly<'_> {
         let entry = self.plan.entries.len() as u64;
         self.table.extend(Tail::record(&frame, entry, offset).bytes());
         self.end_volume(number, true)?;
-        Ok(Assembled { volumes: number, lengths: self.lengths })
+        Ok(Assembled { volumes: number, lengths: self.lengths, digests: self.digests })
     }
 }

@@ -166,7 +166,7 @@ mod tests {
             crate::bundle::layout::Cut {
                 bundle_id: self.header.bundle_id,
                 chunk_size: self.header.chunk_size,
-                volume_limit: self.header.volume_limit,
+                limits: self.header.volume_limit.into(),
                 encoder: self.header.encoder,
             }
         }

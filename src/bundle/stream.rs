@@ -12,6 +12,7 @@ use super::write_error::WriteError;
 use super::writer::Written;
 use crate::model::{Content, Descriptor, Digester};
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 /// Opens the source of one blob.
 type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send>, io::Error> + 'a;
@@ -32,7 +33,8 @@ pub fn write_stream(
     let assembled = assembly::assemble(&plan, envelope, &mut sink)?;
     out.flush().map_err(WriteError::Output)?;
     let bytes = assembled.lengths.iter().sum();
-    Ok(Written { volumes: Vec::new(), bytes, bundle_id: plan.bundle_id().clone(), set_id: plan.set_id() })
+    let marks = assembled.marks(|_| PathBuf::new());
+    Ok(Written { volumes: Vec::new(), marks, bytes, bundle_id: plan.bundle_id().clone(), set_id: plan.set_id() })
 }
 
 struct Stream<'a, 'b> {

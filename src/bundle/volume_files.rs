@@ -33,7 +33,7 @@ impl Names {
     pub(super) fn new(plan: &BundlePlan, out: &Path) -> Self {
         let stem =
             if out.extension().is_some_and(|e| e == "airlift") { out.with_extension("") } else { out.to_owned() };
-        let digits = plan.options.volume_size.map(|_| plan.most_volumes().to_string().len().max(3));
+        let digits = plan.options.volume_size.as_ref().map(|_| plan.most_volumes().to_string().len().max(3));
         Self { stem, digits }
     }
 

@@ -173,7 +173,7 @@ fn name(header: &VolumeHeader) -> SetName {
 }
 
 /// Reads the header of a file.
-fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
+pub(super) fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
     let place = path.display().to_string();
     let fail = |source| ReadError::Io { place: place.clone(), offset: 0, source };
     let file = File::open(path).map_err(fail)?;
@@ -189,7 +189,7 @@ fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
 }
 
 /// Returns whether the footer of a file says that it is the last volume. Nothing is decided by this but a list.
-fn ends_set(path: &Path) -> bool {
+pub(super) fn ends_set(path: &Path) -> bool {
     let read = || {
         let file = File::open(path)?;
         let mut bytes = [0; FOOTER];

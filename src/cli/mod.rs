@@ -12,6 +12,7 @@ mod human;
 mod judging;
 mod listing;
 mod marks;
+mod media_sizes;
 mod output;
 mod policy_files;
 mod progress;
@@ -21,6 +22,7 @@ mod rendering;
 mod reporting;
 mod rooting;
 mod signing;
+mod volumes;
 mod wanting;
 
 mod audit;

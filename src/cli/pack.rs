@@ -5,12 +5,16 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
+use super::media_sizes;
 use super::output::Output;
 use super::rendering::Rendering;
 use super::signing::Signing;
 use super::wanting::Wanting;
-use crate::bundle::Options;
-use crate::flow::{Context, PackRequest, Packed, Pins, Remembering, look_up, pack, pack_stream};
+use crate::bundle::{Options, VolumeSizes};
+use crate::flow::{
+    Context, PackRequest, Packed, Pins, Remembering, check_publishable, look_up, pack, pack_stream, publish,
+    volume_list,
+};
 use std::io;
 use std::path::PathBuf;
 
@@ -25,9 +29,13 @@ pub struct Arguments {
     /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Largest size of a volume: 64MiB, 4GB, …
-    #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
-    volume_size: Option<u64>,
+    /// Largest size of each volume: 64MiB, 4GB, the name of a medium (cd, dvd, dvd-dl, bd, bd-dl, fat32, lto-8, …), or a list
+    /// for unequal ones, of which the last repeats: 4GB,32GB,bd
+    #[arg(long, value_name = "SIZE[,SIZE]…", value_parser = media_sizes::parse)]
+    volume_size: Option<VolumeSizes>,
+    /// Write the list of volumes to this file: to be printed, to label media, and to read its checksums over the phone
+    #[arg(long, value_name = "FILE")]
+    volume_list: Option<PathBuf>,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -40,6 +48,7 @@ pub struct Arguments {
 
 /// Packs.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
+    arguments.volume_list.as_deref().map_or(Ok(()), check_publishable)?;
     let wanted = arguments.wanting.meant()?;
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
@@ -58,6 +67,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         pack(request, &source, &arguments.output, &context)?
     };
     output.findings(&packed.warnings);
+    if let Some(path) = &arguments.volume_list {
+        publish(path, volume_list(&packed.written.set()).as_bytes())?;
+    }
     show(&packed, !keys.is_empty(), arguments.output.as_os_str() == "-", output);
     Ok(DONE)
 }
@@ -65,7 +77,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
 fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
     let say = |text: String| if piped { output.note(text) } else { output.result(text) };
     let written = &packed.written;
-    let volumes = human::count(written.volumes.len().max(1) as u64, "volume");
+    let volumes = human::count(written.marks.len() as u64, "volume");
     let artifacts = human::count(packed.artifacts as u64, "artifact");
     say(format!(
         "packed {artifacts}, {} of payload, into {volumes}, {}",

@@ -59,7 +59,7 @@ pub fn countersign(request: Request<'_>, context: &Context<'_>) -> Result<Counte
         return Err(FlowError::Usage(why));
     }
     let judge = request.policy.as_ref().map(|(judge, _)| *judge);
-    let verified = verify(VerifyRequest { from: request.from, authors: request.authors, judge }, context)?;
+    let verified = verify(VerifyRequest { from: request.from, authors: request.authors, judge, told: &[] }, context)?;
     let Some(bundle) = verified.bundle.clone().filter(|_| verified.holds()) else {
         return Ok(Countersigned { verified, written: None });
     };

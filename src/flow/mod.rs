@@ -48,6 +48,8 @@ mod trust_fetch;
 mod unknowable;
 mod update;
 mod verify;
+mod verify_volume;
+mod volume_list;
 mod wanted;
 
 pub use crate::trust::Authors;
@@ -87,4 +89,6 @@ pub use trust_export::carried_root;
 pub use trust_fetch::{FetchRequest, fetch as fetch_root};
 pub use update::Update;
 pub use verify::{AUTHORS_HINT, Request as VerifyRequest, Verified, verify};
+pub use verify_volume::{Request as VerifyVolumesRequest, VerifiedVolume, VerifiedVolumes, verify_volumes};
+pub use volume_list::{Checksums, Heard, set_checksum, spoken, volume_list};
 pub use wanted::{Listing, Lookup, Pins, Wanted, list, look_up, read_paper};

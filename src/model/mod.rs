@@ -15,6 +15,7 @@ pub mod limits;
 pub mod port;
 pub mod reference;
 pub mod running;
+pub mod spoken;
 
 pub use descriptor::{Descriptor, MediaType, Platform};
 pub use digest::{Algorithm, Content, Digest, Digester};

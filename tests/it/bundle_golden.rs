@@ -108,7 +108,7 @@ impl World {
 }
 
 pub fn small_chunks(volume_size: Option<u64>) -> Options {
-    Options { volume_size, chunk_size: 4096, level: 3 }
+    Options { volume_size: volume_size.map(Into::into), chunk_size: 4096, level: 3 }
 }
 
 pub fn stream_of(volumes: &[PathBuf]) -> Vec<u8> {
@@ -230,7 +230,7 @@ fn the_plan_knows_the_exact_size_at_every_border_of_blocks_and_chunks() {
     let mut world = World::small(&[0, 1, 511, 512, 513, 131_071, 131_072, 131_073, chunk - 1, chunk, chunk + 1]);
     world.add_with(Algorithm::Sha512, MediaType::OCI_LAYER_GZIP, Class::Payload, (noise(5, 700), false));
     for (name, volume_size) in [("a", None), ("b", Some(5 << 20))] {
-        let options = Options { volume_size, ..Options::default() };
+        let options = Options { volume_size: volume_size.map(Into::into), ..Options::default() };
         let plan = world.plan(options.clone());
         let (size, volumes) = (plan.size().unwrap(), plan.volumes().unwrap());
         assert_eq!(
