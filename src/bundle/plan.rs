@@ -5,6 +5,7 @@
 
 use super::arrange::{self, Arranged};
 use super::compress::{self, Packer};
+use super::frame;
 use super::header::VolumeHeader;
 use super::inventory::{self, Class, InventoryRecord};
 use super::layout::{self, Cut, LayoutError, Span};
@@ -357,6 +358,35 @@ impl BundlePlan {
             What::Blob(ordinal) => self.descriptor(ordinal),
             What::Head(_) => Descriptor::of("", b""),
         }
+    }
+
+    /// Returns the size of the entry before entry `index`.
+    pub(super) fn size_before(&self, index: usize) -> u64 {
+        index.checked_sub(1).map_or(0, |before| self.entries[before].size)
+    }
+
+    /// Returns whether the content of entry `index` is fetched while it is written.
+    pub(super) fn is_payload(&self, index: usize) -> bool {
+        self.entries.get(index).is_some_and(|entry| matches!(entry.stored, Stored::Raw | Stored::Packed))
+    }
+
+    /// Returns the entry of the blob with this digest.
+    pub(super) fn entry_with(&self, digest: &Digest) -> Option<usize> {
+        let ordinal = self.inventory.iter().position(|record| record.digest == *digest)?;
+        self.entry_of(ordinal as u32)
+    }
+
+    /// Returns a number of bytes that volume `number` never passes if it starts with entry `index` and is the last one.
+    pub(super) fn most_bytes(&self, index: usize, number: u32) -> u64 {
+        let around = trailer::tail_length(number) + trailer::trailer_length(1) + super::header::LENGTH as u64;
+        let frames = |entry: &PlannedEntry| {
+            let chunks = arrange::chunks(entry.size, self.options.chunk_size);
+            // Glue is shorter than the padding and the three blocks that it stands for.
+            chunks.fold(2048 + trailer::RECORD as u64, |sum, content| {
+                sum.saturating_add(compress::bound(content).max(frame::raw_length(content)) + trailer::RECORD as u64)
+            })
+        };
+        self.entries.iter().skip(index).map(frames).fold(around + 2048, u64::saturating_add)
     }
 
     /// Returns the entry of the blob with this ordinal.

@@ -47,6 +47,13 @@ pub fn volume_name(path: &Path) -> Result<VolumeName, ReadError> {
     Ok(VolumeName { number, total, bundle: Digest::Sha256(header.bundle_id), set_id })
 }
 
+/// Returns how a file names itself as volume `number`; `None` where it cannot be found.
+pub(super) fn mark(path: &Path, number: u32) -> Option<VolumeMark> {
+    let bytes = std::fs::metadata(path).ok()?.len();
+    let digest = Volume::open(path).ok().map(|volume| volume.digest);
+    Some(VolumeMark { number, path: path.to_owned(), bytes, digest })
+}
+
 /// Checks every byte of one volume against its own table; `moved` is told of bytes that were checked.
 ///
 /// The digests of blobs and the signature of the author are not in a volume but the first: of that, the head is read too.
@@ -54,14 +61,7 @@ pub fn check_volume(path: &Path, moved: &(dyn Fn(u64) + Sync)) -> CheckedVolume 
     let ledger = Ledger::default();
     let name = volume_name(path).ok();
     alone::check(path, (&[], 0), &ledger, moved);
-    let volume = Volume::open(path).ok();
-    let bytes = std::fs::metadata(path).map_or(0, |meta| meta.len());
-    let mark = name.as_ref().map(|name| VolumeMark {
-        number: name.number,
-        path: path.to_owned(),
-        bytes,
-        digest: volume.map(|volume| volume.digest),
-    });
+    let mark = name.as_ref().and_then(|name| mark(path, name.number));
     let mut findings = ledger.into_findings();
     let first = name.as_ref().is_some_and(|name| name.number == 1) && findings.is_empty();
     let head = first.then(|| BundleReader::start(Feed::files(vec![path.to_owned()]), Vec::new()));

@@ -151,7 +151,10 @@ impl VolumeFiles {
     pub(super) fn write(&self, at: Place, bytes: &[u8]) -> Result<(), WriteError> {
         let file = self.file(at.volume, true)?;
         self.lock().unsynced.insert(at.volume);
-        file.write_all_at(bytes, at.offset).map_err(|e| WriteError::disk("write", &self.path(at.volume), e))
+        let allowed = disk::allowed(at.offset.saturating_add(bytes.len() as u64));
+        allowed
+            .and_then(|()| file.write_all_at(bytes, at.offset))
+            .map_err(|e| WriteError::disk("write", &self.path(at.volume), e))
     }
 
     /// Reads bytes from a place; `false` where the file is shorter or not there.

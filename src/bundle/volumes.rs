@@ -3,6 +3,7 @@
 use super::countersign::{self, Countersignature};
 use super::header::{LENGTH as HEADER, VolumeHeader};
 use super::read_error::{ReadError, SetName, refused};
+use super::strangers::is_shadow;
 use super::tables::Volume;
 use super::trailer::{FOOTER, Footer};
 use crate::model::limits;
@@ -21,7 +22,9 @@ pub fn find_volumes(args: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
         let before = found.len();
         let fail = |source| ReadError::Io { place: arg.display().to_string(), offset: 0, source };
         match fs::metadata(arg) {
-            Ok(meta) if meta.is_dir() => listed(arg, |name| name.ends_with(".airlift"), &mut found).map_err(fail)?,
+            Ok(meta) if meta.is_dir() => {
+                listed(arg, |name| name.ends_with(".airlift") && !is_shadow(name), &mut found).map_err(fail)?
+            }
             Ok(_) => found.push(arg.clone()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let pattern = arg.file_name().and_then(|name| name.to_str()).filter(|name| name.contains('*'));

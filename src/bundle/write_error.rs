@@ -29,6 +29,62 @@ pub enum WriteError {
         /// Bytes that the file system offers.
         available: u64,
     },
+    /// A file would be larger than the file system or this session allows.
+    #[error("{} takes no more: {size} bytes would be needed, and files there may have {largest}", .path.display())]
+    FileTooLarge {
+        /// Volume that would be too large.
+        path: PathBuf,
+        /// Bytes that it would have, as far as that is known.
+        size: u64,
+        /// Bytes that it may have.
+        largest: u64,
+    },
+    /// No medium takes the next volume, and nobody brings another one.
+    #[error("no medium takes {volume}, which needs {needed} bytes: {why}; {}", finished_volumes(*finished))]
+    NoMedium {
+        /// Which volume.
+        volume: String,
+        /// Bytes that it needs at most.
+        needed: u64,
+        /// Volumes that are finished.
+        finished: u32,
+        /// Why none of the media will do.
+        why: String,
+    },
+    /// A medium failed while a volume was written to it, or was taken away.
+    #[error("cannot {what} {}: volume {number} is not finished; {}", .path.display(), finished_volumes(*finished))]
+    Medium {
+        /// Volume that was being written.
+        number: u32,
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Volumes that are finished.
+        finished: u32,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A medium holds other bytes than were written to it.
+    #[error("{} was read again and is not what was written: {what}", .path.display())]
+    ReadBack {
+        /// Volume; it was removed.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Volumes that are finished hold the beginning of a blob that turned out not to be what was promised.
+    #[error(
+        "volumes {from} to {to} hold the beginning of a blob that is not what was promised, and must be written again"
+    )]
+    Rewrite {
+        /// First of them.
+        from: u32,
+        /// Last of them.
+        to: u32,
+        /// What is wrong with the blob.
+        source: Box<WriteError>,
+    },
     /// The file system failed.
     #[error("cannot {what} {}", .path.display())]
     Disk {
@@ -129,10 +185,18 @@ pub enum FillError {
     Write(#[from] WriteError),
 }
 
+fn finished_volumes(finished: u32) -> String {
+    match finished {
+        0 => "no volume is finished".to_owned(),
+        1 => "volume 1 is finished and stays".to_owned(),
+        n => format!("volumes 1 to {n} are finished and stay"),
+    }
+}
+
 fn no_room(folder: &Path, needed: u64, available: u64) -> String {
     let folder = folder.display();
     match needed {
-        0 => format!("{folder} takes no more: the disk is full, or a file has the largest size that is allowed"),
+        0 => format!("{folder} takes no more: the disk is full"),
         _ => format!("{folder} has no room: {needed} bytes are needed, {available} are available"),
     }
 }
@@ -141,7 +205,11 @@ impl WriteError {
     /// States that `what` could not be done with `path`; a disk without room is told apart.
     pub(super) fn disk(what: &'static str, path: &Path, source: io::Error) -> Self {
         use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+        if source.kind() == FileTooLarge {
+            let largest = super::disk::largest_file(&super::disk::folder(path));
+            return Self::FileTooLarge { path: path.to_owned(), size: largest.saturating_add(1), largest };
+        }
+        if matches!(source.kind(), StorageFull | QuotaExceeded) {
             let folder = if path.is_dir() { path.to_owned() } else { super::disk::folder(path) };
             let available = super::disk::available(&folder).unwrap_or(0);
             return Self::Full { folder, needed: 0, available };
@@ -154,11 +222,15 @@ impl WriteError {
         match self {
             Self::Busy(_) => FaultKind::Busy,
             Self::Exists { .. } => FaultKind::Refused,
-            Self::Full { .. } => FaultKind::Full,
-            Self::Mismatch { .. } | Self::Long { .. } => FaultKind::Damaged,
+            Self::Full { .. } | Self::FileTooLarge { .. } | Self::NoMedium { .. } => FaultKind::Full,
+            Self::Mismatch { .. } | Self::Long { .. } | Self::ReadBack { .. } | Self::Rewrite { .. } => {
+                FaultKind::Damaged
+            }
             Self::Layout(_) | Self::Envelope(_) => FaultKind::TooLarge,
             Self::Source { source, .. } => kind_of(source),
-            Self::Incomplete { .. } | Self::Disk { .. } | Self::Output(_) | Self::Encoder(_) => FaultKind::Local,
+            Self::Incomplete { .. } | Self::Medium { .. } | Self::Disk { .. } | Self::Output(_) | Self::Encoder(_) => {
+                FaultKind::Local
+            }
         }
     }
 }

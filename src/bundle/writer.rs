@@ -143,6 +143,10 @@ impl BundleWriter {
         let kept = |number, length: u64| length.saturating_sub(self.files.kept(number));
         let needed = self.lengths().map(|(number, _, length)| kept(number, length)).sum();
         let folder = self.files.names.folder();
+        let largest = disk::largest_file(&folder);
+        if let Some((number, _, size)) = self.lengths().find(|(_, _, length)| *length > largest) {
+            return Err(WriteError::FileTooLarge { path: self.files.names.last(number), size, largest });
+        }
         let available = disk::available(&folder).map_err(|e| WriteError::disk("ask for room in", &folder, e))?;
         if needed > available { Err(WriteError::Full { folder, needed, available }) } else { Ok(()) }
     }

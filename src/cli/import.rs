@@ -5,7 +5,8 @@ use super::clock;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
-use super::judging::{Judging, medium};
+use super::judging::Judging;
+use super::media::ReadingMedia;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::signing::Signing;
@@ -20,6 +21,8 @@ pub struct Arguments {
     /// Volumes, folders or globs of volumes; `-` for standard input
     #[arg(value_name = "BUNDLE", required = true)]
     bundle: Vec<PathBuf>,
+    #[command(flatten)]
+    media: ReadingMedia,
     #[command(flatten)]
     receiving: Receiving,
     #[command(flatten)]
@@ -44,7 +47,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
     let request = ImportRequest {
-        from: medium(&arguments.bundle)?,
+        from: arguments.media.medium(&arguments.bundle, output)?,
         authors: &authors,
         judge: judge.as_ref(),
         prefix: place.prefix(),

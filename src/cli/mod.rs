@@ -12,6 +12,7 @@ mod human;
 mod judging;
 mod listing;
 mod marks;
+mod media;
 mod media_sizes;
 mod output;
 mod policy_files;

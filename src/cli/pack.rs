@@ -5,6 +5,7 @@ use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
+use super::media::WritingMedia;
 use super::media_sizes;
 use super::output::Output;
 use super::rendering::Rendering;
@@ -12,8 +13,8 @@ use super::signing::Signing;
 use super::wanting::Wanting;
 use crate::bundle::{Options, VolumeSizes};
 use crate::flow::{
-    Context, PackRequest, Packed, Pins, Remembering, check_publishable, look_up, pack, pack_stream, publish,
-    volume_list,
+    Context, PackRequest, Packed, Pins, Remembering, check_publishable, look_up, pack, pack_in_turn, pack_stream,
+    publish, volume_list,
 };
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +38,8 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     volume_list: Option<PathBuf>,
     #[command(flatten)]
+    media: WritingMedia,
+    #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
     judging: Judging,
@@ -49,6 +52,7 @@ pub struct Arguments {
 /// Packs.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     arguments.volume_list.as_deref().map_or(Ok(()), check_publishable)?;
+    let target = arguments.media.target(&arguments.output)?;
     let wanted = arguments.wanting.meant()?;
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
@@ -61,10 +65,12 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     output.findings(&lookup.findings);
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
-    let packed = if arguments.output.as_os_str() == "-" {
-        pack_stream(request, &source, &mut io::stdout().lock(), &context)?
-    } else {
-        pack(request, &source, &arguments.output, &context)?
+    let packed = match target {
+        Some(target) => pack_in_turn(request, &source, target, &context)?,
+        None if arguments.output.as_os_str() == "-" => {
+            pack_stream(request, &source, &mut io::stdout().lock(), &context)?
+        }
+        None => pack(request, &source, &arguments.output, &context)?,
     };
     output.findings(&packed.warnings);
     if let Some(path) = &arguments.volume_list {

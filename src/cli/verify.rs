@@ -4,7 +4,8 @@ use super::authoring::Authoring;
 use super::clock;
 use super::environment::Environment;
 use super::error::{CliError, findings_code};
-use super::judging::{Judging, medium};
+use super::judging::Judging;
+use super::media::ReadingMedia;
 use super::output::{Form, Output};
 use super::volumes::{checked_alone, heard, verify_alone};
 use super::{human, marks};
@@ -23,8 +24,10 @@ pub struct Arguments {
     /// Volumes, folders or globs of volumes; `-` for standard input
     #[arg(value_name = "BUNDLE", required = true)]
     bundle: Vec<PathBuf>,
+    #[command(flatten)]
+    media: ReadingMedia,
     /// Check each of these volumes by itself; that others are missing is no error
-    #[arg(long)]
+    #[arg(long, conflicts_with = "change_medium")]
     volume: bool,
     /// Checksum that the other side read aloud, of a volume or of all of them; repeatable
     #[arg(long = "checksum", value_name = "CHECKSUM")]
@@ -61,7 +64,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let threads = arguments.concurrency.unwrap_or_else(super::cores);
     let context = Context { events: &progress, threads, stop: &environment.stop };
-    if let Some(files) = checked_alone(&arguments.bundle, arguments.volume)? {
+    let alone = if arguments.media.is_in_turn() { None } else { checked_alone(&arguments.bundle, arguments.volume)? };
+    if let Some(files) = alone {
         if judge.is_some() {
             output.note(
                 "warning: a policy judges artifacts, and these are in all volumes; it is not applied to volumes alone",
@@ -70,7 +74,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         return Ok(verify_alone(files, (&authors, &arguments.told), arguments.output, &context, output));
     }
     let request = VerifyRequest {
-        from: medium(&arguments.bundle)?,
+        from: arguments.media.medium(&arguments.bundle, output)?,
         authors: &authors,
         judge: judge.as_ref().map(|(_, judge)| judge),
         told: &arguments.told,

@@ -99,16 +99,18 @@ pub fn pack_stream(
     Ok(Packed { written, artifacts, payload, resumed: 0, warnings })
 }
 
-struct Prepared<'a> {
-    plan: BundlePlan,
-    origin: BTreeMap<Digest, Repository>,
+/// Everything that is known before payload is fetched.
+pub(super) struct Prepared<'a> {
+    pub(super) plan: BundlePlan,
+    pub(super) origin: BTreeMap<Digest, Repository>,
     keys: &'a [SigningKey],
-    artifacts: usize,
-    warnings: Vec<Finding>,
+    pub(super) artifacts: usize,
+    pub(super) warnings: Vec<Finding>,
 }
 
 impl Prepared<'_> {
-    fn seal(&self) -> Result<Option<Vec<u8>>, FlowError> {
+    /// Signs the statement; `None` where nobody signs.
+    pub(super) fn seal(&self) -> Result<Option<Vec<u8>>, FlowError> {
         if self.keys.is_empty() {
             return Ok(None);
         }
@@ -117,7 +119,12 @@ impl Prepared<'_> {
     }
 }
 
-fn prepare<'a>(request: Request<'a>, source: &dyn Source, context: &Context<'_>) -> Result<Prepared<'a>, FlowError> {
+/// Gathers, judges and plans.
+pub(super) fn prepare<'a>(
+    request: Request<'a>,
+    source: &dyn Source,
+    context: &Context<'_>,
+) -> Result<Prepared<'a>, FlowError> {
     let gathered = gather::gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
     context.go_on()?;
     let Gathered { mut shipment, origin, warnings } = gathered;
@@ -176,7 +183,8 @@ fn place(origin: &BTreeMap<Digest, Repository>, want: &Descriptor) -> String {
     origin.get(&want.digest).map(ToString::to_string).unwrap_or_default()
 }
 
-fn open_at(
+/// Opens a blob at an offset, where it comes from.
+pub(super) fn open_at(
     source: &dyn Source,
     origin: &BTreeMap<Digest, Repository>,
     want: &Descriptor,

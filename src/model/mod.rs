@@ -12,6 +12,7 @@ pub mod file_url;
 pub mod image;
 pub mod json;
 pub mod limits;
+pub mod medium;
 pub mod port;
 pub mod reference;
 pub mod running;
