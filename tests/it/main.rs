@@ -26,6 +26,7 @@ mod lading;
 mod limits;
 mod lock_operations;
 mod made;
+mod media;
 mod notation;
 mod operators;
 mod policy;
