@@ -2,7 +2,8 @@
 # The benchmark: airlift beside skopeo, crane and oras on the same work, in the same run, turn by turn.
 # Builds the release binary and hands over to bench.py; `scripts/bench.sh --help` lists the options.
 #
-#   scripts/bench.sh judge   prints instead what judging a thousand artifacts under a policy costs
+#   scripts/bench.sh judge    prints instead what judging a thousand artifacts under a policy costs
+#   scripts/bench.sh limits   pack and verify beside what network, processor and medium can do
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -11,4 +12,7 @@ if [[ ${1:-} == judge ]]; then
   exit
 fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
+if [[ ${1:-} == limits ]]; then
+  exec python3 scripts/bench_limits.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
+fi
 exec python3 scripts/bench.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"

@@ -16,6 +16,8 @@ pub(super) const PROLOGUE: [u8; 9] = [0x28, 0xB5, 0x2F, 0xFD, 0x20, 0, 1, 0, 0];
 pub(super) const RAW_HEAD: usize = 14;
 /// Bytes of magic number and frame descriptor, which tell what follows.
 pub(super) const OPENING: usize = 5;
+/// Bytes of content from which on a frame is hashed beside its content; below, a thread costs more than it saves.
+const ASIDE: usize = 1 << 20;
 /// Bytes of the checksum at the end of raw and packed frames.
 pub(super) const CHECKSUM: usize = 4;
 
@@ -386,11 +388,26 @@ pub(super) const fn place(at: usize) -> usize {
 
 /// Checks a whole raw frame of `content` bytes, whose header is known to be right, handing its blocks to `each`.
 ///
-/// Returns the digest of the frame.
-pub(super) fn check_raw(frame: &[u8], content: usize, mut each: impl FnMut(&[u8])) -> Result<[u8; 32], Flaw> {
+/// Returns the digest of the frame. That of a large one is made beside the rest: the hash of a blob has to take its
+/// bytes in order, so one blob alone would leave all processors but one idle.
+pub(super) fn check_raw(frame: &[u8], content: usize, each: impl FnMut(&[u8])) -> Result<[u8; 32], Flaw> {
     if frame.len() as u64 != raw_length(content as u64) {
         return Err(Flaw::Content);
     }
+    if content < ASIDE {
+        check_blocks(frame, content, each)?;
+        return Ok(digest(frame));
+    }
+    std::thread::scope(|scope| {
+        let aside = std::thread::Builder::new().spawn_scoped(scope, || digest(frame));
+        check_blocks(frame, content, each)?;
+        // Without a thread, or with one that ended badly, it is made here.
+        Ok(aside.ok().and_then(|aside| aside.join().ok()).unwrap_or_else(|| digest(frame)))
+    })
+}
+
+/// Checks the block headers of a raw frame, and its checksum.
+fn check_blocks(frame: &[u8], content: usize, mut each: impl FnMut(&[u8])) -> Result<(), Flaw> {
     let mut checksum = Xxh64::new(0);
     let mut end = RAW_HEAD;
     for number in 0..content.div_ceil(BLOCK) {
@@ -403,10 +420,7 @@ pub(super) fn check_raw(frame: &[u8], content: usize, mut each: impl FnMut(&[u8]
         checksum.update(&frame[at..end]);
         each(&frame[at..end]);
     }
-    if frame[end..] != checksum.digest().to_le_bytes()[..4] {
-        return Err(Flaw::Checksum);
-    }
-    Ok(digest(frame))
+    if frame[end..] == checksum.digest().to_le_bytes()[..4] { Ok(()) } else { Err(Flaw::Checksum) }
 }
 
 /// Returns the content of a raw frame that was checked, in the same memory.
@@ -427,7 +441,7 @@ mod tests {
 
     #[test]
     fn raw_frames_have_the_length_that_the_formula_gives() {
-        for n in [1, 131_071, 131_072, 131_073, 262_144, 300_000] {
+        for n in [1, 131_071, 131_072, 131_073, 262_144, 300_000, ASIDE - 1, ASIDE] {
             let content = vec![7; n];
             let frame = raw(&content);
             assert_eq!(frame.len() as u64, raw_length(n as u64));

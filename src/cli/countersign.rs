@@ -61,7 +61,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let context = Context { events: &progress, threads: super::cores(), stop: &environment.stop };
     let request = CountersignRequest {
         from: medium(&arguments.bundle)?,
-        authors: &authors,
+        authors,
         policy: judge.as_ref().map(|(policy, judge)| (judge, policy.clone())),
         keys: &keys,
         report: arguments.reporting.report()?,
@@ -72,7 +72,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let done = countersign(request, &context)?;
     output.findings(&done.verified.findings);
     let Some((file, statement)) = &done.written else {
-        let wrong = human::count(done.verified.findings.len() as u64, "finding");
+        let wrong = human::count(done.verified.errors(), "error");
         output.result(format!("NOT good: {wrong}; nothing was signed"));
         return Ok(findings_code(&done.verified.findings));
     };

@@ -154,6 +154,7 @@ fn show(receipt: &Receipt, output: &Output) {
     let whole = if receipt.complete { "complete" } else { "NOT complete" };
     let total = human::count(receipt.artifacts.len() as u64, "artifact");
     output.result(format!("{whole}: {arrived} of {total} at {} ({})", receipt.destination, receipt.product));
+    output.result(&receipt.authenticity);
 }
 
 fn row(arrival: &Arrival) -> Vec<String> {

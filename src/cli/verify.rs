@@ -119,7 +119,7 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
             output.result(format!("not known without a network:\n  {}", verified.not_known.join("\n  ")));
         }
     } else {
-        let wrong = human::count(verified.findings.len() as u64, "finding");
+        let wrong = human::count(verified.errors(), "error");
         output.result(format!("NOT good: {wrong}; {bytes} in {volumes} were read"));
     }
 }

@@ -18,7 +18,7 @@ pub struct Request<'a> {
     /// Volumes with the countersignatures they have, or a stream.
     pub from: Medium,
     /// Whose signature is accepted.
-    pub authors: &'a Authors,
+    pub authors: Authors,
     /// Policy of who countersigns, with its name and digest; `None` leaves it at bytes and signatures.
     pub policy: Option<(&'a Judge, PolicyReference)>,
     /// Keys that sign; one at least.
@@ -59,7 +59,9 @@ pub fn countersign(request: Request<'_>, context: &Context<'_>) -> Result<Counte
         return Err(FlowError::Usage(why));
     }
     let judge = request.policy.as_ref().map(|(judge, _)| *judge);
-    let verified = verify(VerifyRequest { from: request.from, authors: request.authors, judge, told: &[] }, context)?;
+    let own: Vec<&Digest> = request.keys.iter().map(|key| key.public().id()).collect();
+    let authors = request.authors.not_waiting_for(&own);
+    let verified = verify(VerifyRequest { from: request.from, authors: &authors, judge, told: &[] }, context)?;
     let Some(bundle) = verified.bundle.clone().filter(|_| verified.holds()) else {
         return Ok(Countersigned { verified, written: None });
     };

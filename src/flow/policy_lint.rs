@@ -4,8 +4,8 @@
 use crate::document::lock::Lock;
 use crate::document::pattern::Pattern;
 use crate::document::policy::{
-    AcceptedSigner, Consent, Demand, Exemption, KeySource, LogDemand, Mode, Policy, Rule, SctDemand, SignedBy,
-    TextMatch, TrustRootSource,
+    AcceptedSigner, Consent, Demand, Exemption, KeySource, LogDemand, Mode, PersonKey, Policy, Rule, SctDemand,
+    SignedBy, TextMatch, TrustRootSource, Unsigned,
 };
 use crate::model::evidence::{FindingClass, Severity};
 use crate::model::{Finding, ImageRef};
@@ -27,6 +27,7 @@ pub fn lint_policy(policy: &Policy, lock: Option<&Lock>, now: i64) -> Vec<Findin
         report.rule(at, rule, now);
     }
     report.roots(now);
+    report.bundle(now);
     if let Some(lock) = lock {
         report.lock(lock);
     }
@@ -142,6 +143,37 @@ impl Report<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// Looks at who must have signed a bundle, now that some of their keys may have ended.
+    fn bundle(&mut self, now: i64) {
+        let Some(demand) = &self.policy.bundle else { return };
+        let place = format!("{}: bundle", self.policy.place);
+        let counts = |key: &&PersonKey| key.not_after.end().is_none_or(|end| end > now);
+        let names = |keys: &[PersonKey], ended: bool| -> BTreeSet<String> {
+            keys.iter().filter(|key| counts(key) != ended).map(|key| key.name.clone()).collect()
+        };
+        let authors = names(&demand.keys, false);
+        if authors.len() < demand.threshold.max(1) && !demand.keys.is_empty() {
+            let (needed, left) = (demand.threshold.max(1), authors.len());
+            let what =
+                format!("{needed} authors must have signed, and the keys of {left} still count: nothing is accepted");
+            self.add(Severity::Error, &place, what, "give those whose keys ended new ones, under the same names");
+        }
+        for (field, keys) in [("keys", &demand.keys), ("countersigners", &demand.countersigners)] {
+            for name in names(keys, true).difference(&names(keys, false)) {
+                let (severity, effect) = match field {
+                    "countersigners" => (Severity::Error, "no bundle is accepted"),
+                    _ => (Severity::Warning, "they count no more"),
+                };
+                let what = format!("every key of {name} in {field} has ended: {effect}");
+                self.add(severity, &place, what, "name a new key under the same name, or take the name out");
+            }
+        }
+        if demand.unsigned == Unsigned::Allow {
+            let what = "unsigned: allow: a bundle is taken without any signature of its authors";
+            self.add(Severity::Warning, &place, what, "");
         }
     }
 

@@ -8,6 +8,7 @@ use super::wanted::{Pins, Wanted, look_up};
 use crate::bundle::{Input, find_volumes};
 use crate::discover::PlatformRule;
 use crate::document::policy_table::{Case, Expected, Material, PolicyTable};
+use crate::model::FaultKind;
 use crate::store::LayoutFolder;
 use crate::trust::{Authors, Judge};
 use serde::Serialize;
@@ -26,8 +27,8 @@ pub struct CaseOutcome {
     /// What differs, where it did not.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why: String,
-    /// What the policy decided.
-    pub decision: CheckedArtifact,
+    /// What the policy decided; `None` where the artifact is not in the material of the case.
+    pub decision: Option<CheckedArtifact>,
 }
 
 /// Runs every case of `table`; paths in it are below `base`.
@@ -39,26 +40,35 @@ pub fn test_policy(
 ) -> Result<Vec<CaseOutcome>, FlowError> {
     let outcome = |case: &Case| {
         let decision = decided(case, judge, base, context)?;
-        let why = differs(case, &decision);
+        let absent = || format!("{} is not in the material of the case", case.reference);
+        let why = decision.as_ref().map_or_else(absent, |decision| differs(case, decision));
         Ok(CaseOutcome { name: case.name.clone(), line: case.line, holds: why.is_empty(), why, decision })
     };
     table.cases.iter().map(outcome).collect()
 }
 
-fn decided(case: &Case, judge: &Judge, base: &Path, context: &Context<'_>) -> Result<CheckedArtifact, FlowError> {
+/// Decides a case; `None` where the artifact is not in its material.
+fn decided(
+    case: &Case,
+    judge: &Judge,
+    base: &Path,
+    context: &Context<'_>,
+) -> Result<Option<CheckedArtifact>, FlowError> {
     let checked = match &case.material {
-        Material::Nothing(digest) => return Ok(judge_nothing(&case.reference, digest.as_ref(), judge)),
-        Material::Layout(folder) => in_a_layout(case, &base.join(folder), judge, context)?,
+        Material::Nothing(digest) => return Ok(Some(judge_nothing(&case.reference, digest.as_ref(), judge))),
+        Material::Layout(folder) => match in_a_layout(case, &base.join(folder), judge, context) {
+            Err(FlowError::Source(faults)) if faults.iter().all(|one| one.fault.kind == FaultKind::Missing) => {
+                return Ok(None);
+            }
+            found => found?,
+        },
         Material::Bundle(bundle) => {
             let volumes = find_volumes(&[base.join(bundle)])?;
             let opened = open(Input::Files(volumes), &Authors::anyone())?;
             check_bundle(&opened.shipment, judge)
         }
     };
-    let found = checked.artifacts.into_iter().find(|artifact| artifact.source == case.reference);
-    found.ok_or_else(|| {
-        FlowError::Usage(format!("line {}: {} is not in the material of the case", case.line, case.reference))
-    })
+    Ok(checked.artifacts.into_iter().find(|artifact| artifact.source == case.reference))
 }
 
 fn in_a_layout(case: &Case, folder: &Path, judge: &Judge, context: &Context<'_>) -> Result<Checked, FlowError> {

@@ -67,7 +67,12 @@ pub struct Verified {
 impl Verified {
     /// Returns whether nothing is wrong.
     pub fn holds(&self) -> bool {
-        self.findings.iter().all(|finding| finding.severity != Severity::Error)
+        self.errors() == 0
+    }
+
+    /// Returns how many findings are errors.
+    pub fn errors(&self) -> u64 {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Error).count() as u64
     }
 }
 
@@ -159,7 +164,7 @@ fn report(
 
 /// What a person can do who sees a bundle refused for its signatures.
 pub const AUTHORS_HINT: &str = "the keys of authors are given with --bundle-key, or in the section bundle of a policy; \
-     --allow-unsigned-bundle takes a bundle without them";
+     --allow-unsigned-bundle takes a bundle without them; a countersignature is a file that is named beside the volumes";
 
 fn author(verified: &mut Verified, approval: Approval) {
     (verified.accepted, verified.signatures) = (approval.accepted, approval.marks);

@@ -75,6 +75,17 @@ impl Authors {
         self
     }
 
+    /// Waits for no signature of those whose keys are `keys`: who signs cannot have done so before.
+    #[must_use]
+    pub fn not_waiting_for(mut self, keys: &[&Digest]) -> Self {
+        let persons = self.persons.iter().filter(|person| keys.contains(&person.key.id()));
+        let names: Vec<String> = persons.map(|person| person.name.clone()).collect();
+        self.countersigners.retain(|name| !names.contains(name));
+        let authors = names.iter().filter(|name| self.authors.contains(*name)).count();
+        self.threshold = self.threshold.saturating_sub(authors).max(1);
+        self
+    }
+
     /// Returns whether any key is known to judge signatures by.
     pub fn knows_somebody(&self) -> bool {
         !self.persons.is_empty()
@@ -117,9 +128,8 @@ impl Authors {
         if let Some(mark) = beside().find(|mark| mark.verdict == Verdict::Bad) {
             return Err(format!("the countersignature {} is not accepted: {}", mark.place, mark.reason));
         }
-        for name in &self.countersigners {
-            self.countersigned(name, judged)?;
-        }
+        let missed = self.countersigners.iter().filter_map(|name| self.countersigned(name, judged).err());
+        let missed: Vec<String> = missed.collect();
         let authorship = match broken {
             Some(error) => Err(format!("the bundle's signature is not accepted: {error}")),
             None => self.authorship(seals, judged, signed),
@@ -127,8 +137,11 @@ impl Authors {
         let mut words = match (authorship, &self.unsigned) {
             (Ok(words), _) => words,
             (Err(why), Some(by)) => format!("not authentic, accepted by {by}: {why}"),
-            (Err(why), None) => return Err(why),
+            (Err(why), None) => return Err([vec![why], missed].concat().join("; ")),
         };
+        if !missed.is_empty() {
+            return Err(missed.join("; "));
+        }
         let others: BTreeSet<String> = beside()
             .filter(|mark| mark.verdict == Verdict::Good)
             .filter_map(|mark| {

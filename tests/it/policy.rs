@@ -585,6 +585,14 @@ fn a_table_of_cases_is_run_offline_and_a_miss_is_an_error() {
         "4 of 5 cases hold",
         "error: the policy misses 1 of 5 cases",
     ]);
+    // What is not in the material is told like any other case that does not hold, and ends nothing.
+    for (there, absent) in [("bundle: b.airlift", "bundled"), ("layout: layout", "in a layout")] {
+        let other = format!("reference: \"{host}/not/there:1\", {there}");
+        write(&stage, "table.yaml", &table("accept").replace(&format!("reference: \"{reference}\", {there}"), &other));
+        let said =
+            [&*format!("MISSED  {absent}:"), "/not/there:1 is not in the material of the case", "4 of 5 cases hold"];
+        stage.airlift(&["policy", "test", "table.yaml"]).expect(30).says(&said);
+    }
     // A day later the exemption is over.
     write(&stage, "table.yaml", &table("accept").replace("2026-12-31T23", "2027-01-01T00"));
     stage.airlift(&["policy", "test", "table.yaml"]).expect(30).says(&["the exemption (old) ended on 2026-12-31"]);
@@ -645,6 +653,19 @@ rules:
         .expect(2)
         .says(&["cannot read absent.pub", "keys.more is used by no rule"]);
     stage.airlift(&["policy", "lint", "policy.yaml", "--no-files"]).expect(0);
+    let bundle = "bundle:
+  keys: [{name: a, file: cosign.pub, notAfter: 2020-01-01}, {name: b, file: cosign.pub}]
+  threshold: 2
+  countersigners: [{name: dmz, file: cosign.pub, notAfter: 2020-01-01}]
+  unsigned: allow
+";
+    write(&stage, "policy.yaml", &format!("{good}{bundle}"));
+    stage.airlift(&["policy", "lint", "policy.yaml"]).expect(2).says(&[
+        "policy.yaml: bundle: 2 authors must have signed, and the keys of 1 still count: nothing is accepted",
+        "every key of a in keys has ended: they count no more",
+        "every key of dmz in countersigners has ended: no bundle is accepted",
+        "unsigned: allow: a bundle is taken without any signature",
+    ]);
 }
 
 /// Figures are printed and not asserted: what a clock says depends on the machine, and other tests run beside this one.

@@ -58,7 +58,9 @@ fn show(outcomes: &[CaseOutcome], output: &Output) {
         output.result(format!("{mark}  {name}{}", if outcome.holds { "" } else { ":" }));
         if !outcome.holds {
             output.result(format!("        line {line}: {why}"));
-            output.result(format!("        decided by {}", outcome.decision.rule));
+            if let Some(decision) = &outcome.decision {
+                output.result(format!("        decided by {}", decision.rule));
+            }
         }
     }
     let held = outcomes.iter().filter(|outcome| outcome.holds).count();

@@ -94,7 +94,7 @@ fn duty(workshop: &Workshop<'_>, node: &Node, stores: &mut Stores) -> Duty {
 fn named(text: &str, stores: &mut Stores) -> Option<String> {
     let (kind, name) = text.split_once(':')?;
     let source = |kind: &str, name: &str| -> Option<TrustStoreSource> {
-        let form: Value = json!({"type": kind, "folder": format!("x509/{kind}/{name}")});
+        let form: Value = json!({"type": kind, "folder": format!("truststore/x509/{kind}/{name}")});
         serde_json::from_value(form).ok()
     };
     let wanted = source(kind, name)?;
