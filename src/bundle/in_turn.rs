@@ -19,7 +19,7 @@ use super::writer::Written;
 use crate::model::medium::{MediumUse, WantedVolume};
 use crate::model::{Descriptor, Digester};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are gathered before they are written.
@@ -203,8 +203,10 @@ impl Turn<'_> {
         let name = self.names.last(number).file_name().map(PathBuf::from).unwrap_or_default();
         loop {
             while let Some(folder) = self.media.folders.get(self.at) {
-                match self.unfit(folder, &name, &wanted) {
-                    None => return self.open(number, &folder.join(&name)),
+                let last = folder.join(&name);
+                match self.unfit(folder, &last, &wanted) {
+                    None if self.open(number, &last)? => return Ok(()),
+                    None => {}
                     Some(why) => self.refused.push(why),
                 }
                 self.at += 1;
@@ -247,12 +249,12 @@ impl Turn<'_> {
     }
 
     /// Returns why a folder cannot take a volume.
-    fn unfit(&self, folder: &Path, name: &Path, wanted: &WantedVolume) -> Option<String> {
-        let (shown, path) = (folder.display(), folder.join(name));
+    fn unfit(&self, folder: &Path, path: &Path, wanted: &WantedVolume) -> Option<String> {
+        let shown = folder.display();
         if !folder.is_dir() {
             return Some(format!("{shown} is not there"));
         }
-        let header = VolumeFiles::header_at(&path);
+        let header = VolumeFiles::header_at(path);
         let own = header.is_some_and(|header| (header.set_id, header.number) == (self.plan.set_id(), wanted.number));
         if path.exists() && !own {
             return Some(format!("{} exists and is not this volume", path.display()));
@@ -267,15 +269,22 @@ impl Turn<'_> {
         }
     }
 
-    fn open(&mut self, number: u32, last: &Path) -> Result<(), WriteError> {
+    /// Begins a volume; `false` where its medium cannot be written.
+    fn open(&mut self, number: u32, last: &Path) -> Result<bool, WriteError> {
         let mut partial = last.as_os_str().to_owned();
         partial.push(".partial");
         let partial = PathBuf::from(partial);
-        let file = File::options().read(true).write(true).create(true).truncate(true).open(&partial);
-        let file = file.map_err(|source| WriteError::disk("create", &partial, source))?;
+        let file = match File::options().read(true).write(true).create(true).truncate(true).open(&partial) {
+            Ok(file) => file,
+            Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem) => {
+                self.refused.push(format!("{} cannot be written: {error}", partial.display()));
+                return Ok(false);
+            }
+            Err(error) => return Err(WriteError::disk("create", &partial, error)),
+        };
         self.refused.clear();
         self.now = Some(Growing { number, file, partial, last: last.to_owned(), length: 0, waiting: Vec::new() });
-        Ok(())
+        Ok(true)
     }
 
     fn growing(&mut self) -> Result<&mut Growing, WriteError> {

@@ -173,6 +173,7 @@ mod tests {
             total: 3,
             file_length: 1,
             volume_limit: 1,
+            sizes: 0,
             stream_offset: 0,
             plain_offset: 0,
             first_item: 0,

@@ -404,6 +404,7 @@ impl BundlePlan {
             total,
             file_length: if total == 0 { 0 } else { layout::file_length(span, number, total) },
             volume_limit: self.cut.limits.of(number),
+            sizes: Some(self.cut.limits.list().len() as u32).filter(|sizes| *sizes > 1).unwrap_or(0),
             stream_offset: span.stream_offset,
             plain_offset: span.plain_offset,
             first_item: span.first_item,

@@ -112,7 +112,7 @@ impl Volumes {
         let right = VolumeHeader {
             number: expected,
             file_length: header.file_length,
-            volume_limit: header.volume_limit,
+            volume_limit: if header.sizes == 0 { self.header.volume_limit } else { header.volume_limit },
             stream_offset: self.stream,
             plain_offset: self.plain,
             first_item: self.items,
@@ -140,6 +140,21 @@ impl Volumes {
             chunk_size: self.header.chunk_size,
             limits: VolumeSizes::new(&self.limits).unwrap_or_else(|| 0.into()),
             encoder: self.header.encoder,
+        }
+    }
+
+    /// Returns whether the set id is the one that the volumes add up to, of which the frames were laid out so.
+    ///
+    /// Where the number of volumes was not known beforehand, a list of sizes may be longer than what can be seen of it.
+    pub(super) fn is_this_cut(&self, layout: [u8; 32]) -> bool {
+        let (cut, header) = (self.cut(), &self.header);
+        match (header.total > 0, header.sizes) {
+            (false, 1..) => true,
+            (false, 0) => cut.set_id(None) == header.set_id,
+            (true, sizes) => {
+                let listed = cut.limits.list().len() as u32;
+                (sizes == 0 || sizes == listed) && cut.set_id(Some(layout)) == header.set_id
+            }
         }
     }
 

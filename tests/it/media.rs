@@ -102,7 +102,7 @@ fn a_limit_that_is_met_exactly_or_leaves_a_few_bytes_is_filled_as_far_as_it_goes
 #[test]
 fn a_volume_that_cannot_hold_one_frame_is_named_with_the_size_that_would_do() {
     let world = closed();
-    for (list, volume) in [(&[9000][..], "volume 1"), (&[30_000, 8000], "volume 2"), (&[8000, 90_000], "volume 1")] {
+    for (list, volume) in [(&[8000][..], "volume 2"), (&[30_000, 8000], "volume 2"), (&[4500, 90_000], "volume 1")] {
         let plan = airlift::bundle::BundlePlan::new(world.papers.clone(), world.items.clone(), sizes(list));
         let error = plan.err().unwrap().to_string();
         assert!(error.contains(volume) && error.contains("must have at least"), "{list:?}: {error}");
@@ -218,8 +218,9 @@ fn ended_anywhere_it_goes_on_with_the_volume_under_way_though_the_others_were_ta
             std::fs::create_dir_all(&work).unwrap();
             std::fs::create_dir_all(&away).unwrap();
             let mut taken = Vec::new();
-            loop {
-                let line = Line::new(&world, bytes);
+            // The first run ends anywhere; each further one may finish at least one volume.
+            for allowed in std::iter::once(bytes).chain(std::iter::repeat(26_000)) {
+                let line = Line::new(&world, allowed);
                 let result = line.write(&work.join("b"), folders(&run, &["medium"]), options.clone());
                 ranges += line.opened.borrow().iter().filter(|(_, from)| *from > 0).count();
                 let here = files(&run.join("medium"));
@@ -232,14 +233,14 @@ fn ended_anywhere_it_goes_on_with_the_volume_under_way_though_the_others_were_ta
                 }
                 match result {
                     Ok(_) => break,
-                    Err(WriteError::Source { .. }) if taken.is_empty() && bytes < 20_000 => break,
                     Err(WriteError::Source { .. }) => {}
+                    // A program that another test starts holds all locks of this process until it begins.
+                    Err(WriteError::Busy(_)) => std::thread::yield_now(),
                     Err(error) => panic!("{bytes}: {error}"),
                 }
             }
-            if files(&work).is_empty() {
-                assert!(stream_of(&taken) == expected, "{bytes}");
-            }
+            assert!(files(&work).is_empty(), "no journal is left");
+            assert!(stream_of(&taken) == expected, "{bytes}");
         }
         assert!(ranges > 3, "blobs that go over a border are asked for from there on: {ranges}");
     }
@@ -459,7 +460,7 @@ fn a_bundle_is_read_one_medium_after_the_other_and_a_wrong_one_is_refused() {
     let hook = ["--change-medium", "sh next.sh"];
     let to = stage.enclave.host();
     let import = ["import", "slot", "--to", &to, "--bundle-key", "author.pub", "--plain-http"];
-    airlift(&stage, &[&import[..], &hook].concat()).expect(0).says(&["complete: 1 of 1 artifacts"]);
+    airlift(&stage, &[&import[..], &hook].concat()).expect(0).says(&["complete: 1 of 1 artifact"]);
     stage.assert_arrived("team/app", &Reference::Tag("1".parse().unwrap()), &digest);
     let asked = std::fs::read_to_string(stage.path("asked")).unwrap();
     let lines: Vec<&str> = asked.lines().collect();
@@ -596,7 +597,6 @@ fn a_bundle_is_written_to_one_disk_after_the_other() {
     let (_, ran) = packed(&stage, &media);
     ran.expect(10).says(&[
         "no medium takes volume 3 of 3",
-        "first has room for",
         "second has room for",
         "volumes 1 to 2 are finished and stay",
         "run the same command again",
@@ -631,7 +631,7 @@ fn a_bundle_is_written_to_one_disk_after_the_other() {
     // A medium that may not be written is told like a full one, and reading from it is no matter.
     assert!(second.remount("ro"));
     let (_, ran) = packed(&stage, &["--volume-size", "6MB,5MB", "--media", "second"]);
-    assert_ne!(ran.code, 0);
+    ran.expect(10).says(&["cannot be written"]);
     if Command::new("mount")
         .args(["--bind", "-o", "ro"])
         .arg(stage.path("away"))
