@@ -24,6 +24,8 @@ use std::path::{Path, PathBuf};
 
 /// Bytes that are gathered before they are written.
 const GATHER: usize = 1 << 20;
+/// Bytes after which what was written is made durable: a slow medium does not fall behind by all the memory there is.
+const SYNC_EVERY: u64 = 256 << 20;
 
 /// Where payload comes from, and who hears of bytes that pass.
 pub struct Sources<'a> {
@@ -118,6 +120,7 @@ struct Growing {
     partial: PathBuf,
     last: PathBuf,
     length: u64,
+    synced: u64,
     waiting: Vec<u8>,
 }
 
@@ -283,7 +286,8 @@ impl Turn<'_> {
             Err(error) => return Err(WriteError::disk("create", &partial, error)),
         };
         self.refused.clear();
-        self.now = Some(Growing { number, file, partial, last: last.to_owned(), length: 0, waiting: Vec::new() });
+        self.now =
+            Some(Growing { number, file, partial, last: last.to_owned(), length: 0, synced: 0, waiting: Vec::new() });
         Ok(true)
     }
 
@@ -304,7 +308,11 @@ impl Growing {
         written.map_err(|source| WriteError::disk("write", &self.partial, source))?;
         self.length = end;
         self.waiting.clear();
-        Ok(())
+        if self.length - self.synced < SYNC_EVERY {
+            return Ok(());
+        }
+        self.synced = self.length;
+        self.file.sync_data().map_err(|source| WriteError::disk("sync", &self.partial, source))
     }
 
     /// Makes the volume durable and gives it its name.

@@ -7,7 +7,7 @@ use super::countersign;
 use super::media::MediaFolders;
 use super::tables::Volume;
 use super::volume_check::{VolumeName, volume_name};
-use super::volumes::find_volumes;
+use super::volumes::{find_volumes, footer};
 use crate::model::medium::{MediumUse, WantedVolume};
 use crate::model::{Digest, Fault, FaultKind, limits};
 use std::fs::File;
@@ -47,12 +47,11 @@ impl MediaStream {
                 Some(why) => Err(why),
                 None => self.look(number),
             };
-            match found.and_then(|(path, name)| Ok((open(&path, offset)?, path, name))) {
-                Ok((file, path, name)) => {
+            match found.and_then(|(path, name)| Ok((open(&path, offset)?, name))) {
+                Ok(((file, is_last), name)) => {
                     if number == 1 && offset == 0 {
                         self.before = Cursor::new(self.countersignatures(&name.bundle));
                     }
-                    let is_last = super::volumes::ends_set(&path);
                     self.now = Some(Open { number, file, offset, is_last });
                     self.set = Some(name);
                     return Ok(());
@@ -118,9 +117,20 @@ fn named(path: PathBuf) -> Option<(PathBuf, VolumeName)> {
     Some((path, name))
 }
 
-fn open(path: &Path, offset: u64) -> Result<File, String> {
-    let opened = File::open(path).and_then(|mut file| file.seek(SeekFrom::Start(offset)).map(|_| file));
-    opened.map_err(|error| format!("{} cannot be read: {error}", path.display()))
+/// Opens a volume that has all of its bytes; tells whether it is the last one.
+fn open(path: &Path, offset: u64) -> Result<(File, bool), String> {
+    let shown = path.display();
+    let opened = File::open(path).and_then(|mut file| {
+        file.seek(SeekFrom::Start(offset))?;
+        let length = file.metadata()?.len();
+        Ok((file, length))
+    });
+    let (file, length) = opened.map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    // A copy that was cut off is found out here, and not when the next medium is in.
+    match footer(path).filter(|footer| footer.file_length == length) {
+        Some(footer) => Ok((file, footer.is_last())),
+        None => Err(format!("{shown} is that volume, and it is cut off or its end is damaged")),
+    }
 }
 
 impl Read for MediaStream {
@@ -159,8 +169,8 @@ impl Read for MediaStream {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::header::VolumeHeader;
-    use crate::bundle::trailer::{Footer, LAST, WITH_TAIL};
+    use crate::bundle::header::{LENGTH, VolumeHeader};
+    use crate::bundle::trailer::{FOOTER, Footer, LAST, WITH_TAIL};
     use crate::model::medium::ChangeMedium;
     use std::sync::{Arc, Mutex};
 
@@ -181,8 +191,10 @@ mod tests {
             encoder: [0; 24],
         };
         let flags = if is_last { LAST | WITH_TAIL } else { 0 };
-        let footer = Footer { digest: [0; 32], set_id: [set; 32], number, flags, table_length: 0, file_length: 0 };
-        let bytes = [&header.bytes()[..], format!("content {number}").as_bytes(), &footer.bytes()].concat();
+        let content = format!("content {number}");
+        let file_length = (LENGTH + content.len() + FOOTER) as u64;
+        let footer = Footer { digest: [0; 32], set_id: [set; 32], number, flags, table_length: 0, file_length };
+        let bytes = [&header.bytes()[..], content.as_bytes(), &footer.bytes()].concat();
         std::fs::write(folder.join(name), bytes).unwrap();
     }
 
@@ -254,6 +266,19 @@ mod tests {
         let fault = error.get_ref().unwrap().downcast_ref::<Fault>().unwrap();
         assert_eq!(fault.kind, FaultKind::Interrupted);
         assert!(fault.what.contains("volume 2 of 3") && fault.what.contains("nobody came"), "{}", fault.what);
+    }
+
+    #[test]
+    fn a_volume_that_was_cut_off_is_refused_before_any_of_it_is_handed_on() {
+        let folder = tempfile::tempdir().unwrap();
+        volume(folder.path(), "b.airlift", (1, 7), false);
+        let path = folder.path().join("b.airlift");
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+        let again = move || std::fs::write(&path, &bytes).unwrap();
+        let (mut stream, said) = stream(folder.path(), vec![Box::new(again)]);
+        assert_eq!(stream.read(&mut [0; 9]).unwrap(), 9);
+        assert!(said.lock().unwrap()[0].contains("is that volume, and it is cut off"), "{said:?}");
     }
 
     #[test]

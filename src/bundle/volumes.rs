@@ -193,6 +193,11 @@ pub(super) fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
 
 /// Returns whether the footer of a file says that it is the last volume. Nothing is decided by this but a list.
 pub(super) fn ends_set(path: &Path) -> bool {
+    footer(path).is_some_and(|footer| footer.is_last())
+}
+
+/// Returns the footer of a file; `None` where it cannot be read or is none.
+pub(super) fn footer(path: &Path) -> Option<Footer> {
     let read = || {
         let file = File::open(path)?;
         let mut bytes = [0; FOOTER];
@@ -200,7 +205,7 @@ pub(super) fn ends_set(path: &Path) -> bool {
         file.read_exact_at(&mut bytes, at)?;
         Ok::<_, io::Error>(Footer::parse(&bytes))
     };
-    read().ok().flatten().is_some_and(|footer| footer.is_last())
+    read().ok().flatten()
 }
 
 #[cfg(test)]

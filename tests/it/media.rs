@@ -397,9 +397,9 @@ fn every_byte_of_a_volume_is_covered_when_it_is_checked_alone() {
         for (at, volume) in written.volumes.iter().enumerate() {
             let good = std::fs::read(volume).unwrap();
             let copy = folder.path().join("copy");
-            // All bytes of the ends, and a sample of the rest.
-            let ends = (0..300).chain(good.len() - 300..good.len());
-            for byte in ends.chain((300..good.len()).step_by(37)) {
+            // A sample of all, closer at the ends.
+            let ends = (0..300).step_by(7).chain((good.len() - 300..good.len()).step_by(7));
+            for byte in ends.chain((300..good.len()).step_by(211)) {
                 let mut bad = good.clone();
                 bad[byte] ^= 1 << (byte % 8);
                 std::fs::write(&copy, &bad).unwrap();
@@ -489,7 +489,7 @@ fn a_bundle_is_read_one_medium_after_the_other_and_a_wrong_one_is_refused() {
 }
 
 #[test]
-fn a_medium_that_does_not_give_its_bytes_any_more_is_refused_and_read_on_when_it_is_back() {
+fn each_volume_is_asked_for_by_its_number_whatever_its_file_is_called() {
     let world = closed();
     let root = tempfile::tempdir().unwrap();
     let written = world.write(&root.path().join("b"), small_chunks(Some(20_000)));
