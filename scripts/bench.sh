@@ -4,6 +4,7 @@
 #
 #   scripts/bench.sh judge    prints instead what judging a thousand artifacts under a policy costs
 #   scripts/bench.sh limits   pack and verify beside what network, processor and medium can do
+#   scripts/bench.sh stream   a bundle of 1 GB that passes through a pipe: memory and files of both ends
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -12,6 +13,10 @@ if [[ ${1:-} == judge ]]; then
   exit
 fi
 [[ -n ${AIRLIFT:-} ]] || cargo build --locked --release --quiet
+if [[ ${1:-} == stream ]]; then
+  shift
+  exec scripts/crash/stream.py --airlift "${AIRLIFT:-target/release/airlift}" "$@"
+fi
 if [[ ${1:-} == limits ]]; then
   exec python3 scripts/bench_limits.py --airlift "${AIRLIFT:-target/release/airlift}" "${@:2}"
 fi

@@ -17,7 +17,8 @@ readonly go_programs=(
 # Built as a dependency of a module that is thrown away: `go install` asks for the list of all its versions, which not
 # every module proxy keeps.
 readonly notation=github.com/notaryproject/notation notation_version=v1.3.2
-readonly debian_packages=(docker-registry skopeo zstd tar jq curl openssl shellcheck strace git)
+readonly imgpkg=carvel.dev/imgpkg imgpkg_version=v0.46.1
+readonly debian_packages=(docker-registry containerd skopeo zstd tar jq curl openssl shellcheck strace git)
 
 say() { printf 'install-tools: %s\n' "$*"; }
 
@@ -64,15 +65,16 @@ install_go_programs() {
   done
 }
 
-install_notation() {
-  local folder scratch
+# install_as_dependency MODULE VERSION NAME
+install_as_dependency() {
+  local module=$1 version=$2 name=$3 folder scratch
   folder=$(go_folder)
-  [[ $(built_from "$folder/notation") == "$notation_version" ]] && return 0
-  say "notation $notation_version"
+  [[ $(built_from "$folder/$name") == "$version" ]] && return 0
+  say "$name $version"
   scratch=$(mktemp -d)
-  printf 'module scratch\n\ngo 1.24\n\nrequire %s %s\n' "$notation" "$notation_version" >"$scratch/go.mod"
+  printf 'module scratch\n\ngo 1.25\n\nrequire %s %s\n' "$module" "$version" >"$scratch/go.mod"
   (cd "$scratch" && CGO_ENABLED=0 GOFLAGS="${GOFLAGS:-} -trimpath -mod=mod" \
-    go build -ldflags='-s -w' -o "$folder/notation" "$notation/cmd/notation")
+    go build -ldflags='-s -w' -o "$folder/$name" "$module/cmd/$name")
   rm -r "$scratch"
 }
 
@@ -83,7 +85,8 @@ case "${1:-}" in
     install_debian_packages
     install_rust_components
     install_go_programs
-    install_notation
+    install_as_dependency "$notation" "$notation_version" notation
+    install_as_dependency "$imgpkg" "$imgpkg_version" imgpkg
     say "ready after $((SECONDS - started)) s"
     ;;
   *)

@@ -2,7 +2,8 @@
 """Reads the volumes of a bundle, checks them and writes the OCI layout: read_bundle.py FOLDER VOLUME...
 
 A second reader, written from src/bundle/FORMAT.md and nothing else. It needs the program `zstd` and checks all but
-BLAKE3 (which this language does not bring). Every deviation ends it with a message and exit 1.
+BLAKE3 (which this language does not bring). Every deviation ends it with a message and exit 1. Of a delta it names each
+blob that is left out; the layout that it writes lacks those.
 """
 import hashlib, json, os, struct, subprocess, sys
 
@@ -66,10 +67,11 @@ def read_volume(path, number, first, digests):
     need(data[:9] == PROLOGUE and data[9:17] == bytes.fromhex("5a2a4d18f0000000"), "%s: no volume" % path)
     need(head[:8] == b"AIRLIFT\0" and sha256(data[:225]) == data[225:257], "%s: header" % path)
     major, _, kind, incompat = struct.unpack_from("<HHIQ", head, 8)
-    need((major, kind, incompat) == (1, 1, 0), "%s: needs a later program" % path)
+    need((major, kind) == (1, 1) and incompat in (0, 1), "%s: needs a later program" % path)
+    need((incompat == 1) == any(head[152:184]), "%s: base" % path)
     num, total, length = struct.unpack_from("<IIQ", head, 96)
     need(num == number and length in (0, len(data)), "%s: is volume %d" % (path, num))
-    need(first is None or head[32:96] == first[32:96], "%s: foreign volume" % path)
+    need(first is None or head[32:96] + head[152:184] == first[32:96] + first[152:184], "%s: foreign volume" % path)
     footer = data[-96:]
     foot_number, flags, table_length, file_length = struct.unpack_from("<IIQQ", footer, 64)
     need(footer[88:] == b"AIRLVOL\0" and file_length == len(data) and foot_number == number, "%s: footer" % path)
@@ -137,18 +139,29 @@ def main(folder, paths):
     for doc in statement["documents"]:
         data = files[doc["name"]]
         need(len(data) == doc["size"] and doc["digest"] == "sha256:" + sha256(data).hex(), doc["name"])
+    base = files.get("airlift/base.json")
+    need((sha256(base) if base else bytes(32)) == first[152:184], "bases")
     listed = files["airlift/inventory"]
     magic, short, long = struct.unpack_from("<8sQQ", listed)
     need(magic == b"AIRLINV\0" and len(listed) == 32 + 48 * short + 80 * long, "inventory")
-    blobs, total, at = 0, 0, 32
+    blobs, total, at, omitted = 0, 0, 32, []
     for algorithm, width, count in (("sha256", 32, short), ("sha512", 64, long)):
         for _ in range(count):
             digest, size = listed[at : at + width].hex(), struct.unpack_from("<Q", listed, at + width)[0]
-            data = files["blobs/%s/%s" % (algorithm, digest)]
-            need(len(data) == size and hashlib.new(algorithm, data).hexdigest() == digest, digest)
+            name, flags = "blobs/%s/%s" % (algorithm, digest), listed[at + width + 9]
+            need(flags == 0 or (flags == 4 and base), "flags of " + digest)
+            if flags:
+                need(name not in files, "left out and here: " + digest)
+                omitted.append(size)
+                print("left out: %s:%s %d" % (algorithm, digest, size))
+            else:
+                data = files[name]
+                need(len(data) == size and hashlib.new(algorithm, data).hexdigest() == digest, digest)
             at, blobs, total = at + width + 16, blobs + 1, total + size
-    need((blobs, total) == (statement["blobs"], statement["bytes"]) and TAIL == [total], "totals")
-    need(blobs == sum(name.startswith("blobs/") for name in files), "more blobs than the inventory lists")
+    left = {"blobs": len(omitted), "bytes": sum(omitted)} if base else None
+    need((blobs, total, left) == (statement["blobs"], statement["bytes"], statement.get("omitted")), "totals")
+    need(TAIL == [total - sum(omitted)], "bytes in the tail")
+    need(blobs - len(omitted) == sum(name.startswith("blobs/") for name in files), "more blobs than are listed")
     for name, data in files.items():
         os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
         open(os.path.join(folder, name), "wb").write(data)

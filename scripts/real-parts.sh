@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests airlift against real programs: two docker-registry processes on loopback, skopeo, zstd, tar, crane, cosign,
-# oras, helm and notation. No network, nothing left behind, only processes that it started are ended.
+# Tests airlift against real programs: two docker-registry processes on loopback, skopeo, containerd, zstd, tar, crane,
+# cosign, oras, helm and notation. No network, nothing left behind, only processes that it started are ended.
 #
 #   scripts/real-parts.sh             every case
 #   scripts/real-parts.sh PATTERN     only cases whose name matches (what they build on must be matched too)
@@ -431,6 +431,12 @@ source scripts/real/serve.sh
 source scripts/real/seals.sh
 # shellcheck source=scripts/real/lock.sh
 source scripts/real/lock.sh
+# shellcheck source=scripts/real/seed.sh
+source scripts/real/seed.sh
+# shellcheck source=scripts/real/from.sh
+source scripts/real/from.sh
+# shellcheck source=scripts/real/crash.sh
+source scripts/real/crash.sh
 
 # --- all together ------------------------------------------------------------------------------------------------
 
@@ -495,11 +501,17 @@ run_case 'helm pulls a chart that was made' helm_pulls_a_chart_that_was_made cos
 run_case 'oras pulls a file that was made' oras_pulls_a_file_that_was_made cosign oras
 run_case 'a lock is checked against the world' a_lock_is_checked_against_the_world crane oras
 
+from_cases
 seals_cases
+seed_cases
+crash_cases
 # shellcheck source=scripts/real/notation.sh
 source "$repository/scripts/real/notation.sh"
 # shellcheck source=scripts/real/policy.sh
 source "$repository/scripts/real/policy.sh"
+
+# shellcheck source=scripts/real/delta.sh
+source "$repository/scripts/real/delta.sh"
 
 # shellcheck source=scripts/real/charts.sh
 source scripts/real/charts.sh

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 5 | `cli` | commands, output for people and programs, exit numbers |
 //! | 4 | [`flow`] | the verbs, as functions over ports: plan, then run |
-//! | 3 | [`store`] [`registry`] [`serve`] [`trust`] [`discover`] [`chart`] [`bundle`] [`emit`] [`cluster`] [`checkout`] | adapters and formats; each knows the floors below and none of its neighbours |
+//! | 3 | [`store`] [`registry`] [`serve`] [`trust`] [`discover`] [`chart`] [`bundle`] [`emit`] [`cluster`] [`checkout`] [`node`] | adapters and formats; each knows the floors below and none of its neighbours |
 //! | 2 | [`document`] | the papers: mirror file, policy, lock, receipt |
 //! | 1 | [`model`] | values and ports; no input or output |
 //!
@@ -24,6 +24,7 @@ pub mod document;
 pub mod emit;
 pub mod flow;
 pub mod model;
+pub mod node;
 pub mod registry;
 pub mod serve;
 pub mod store;

@@ -51,7 +51,7 @@ impl OpenBundle {
         let volumes: Result<Vec<Volume>, ReadError> = survey.volumes.values().map(|path| Volume::open(path)).collect();
         let volumes = volumes?;
         let inventory = reader.inventory().to_vec();
-        let head = 7 + u64::from(papers.policy.is_some());
+        let head = papers.entries();
         let chunk_size = volumes.first().map_or(1, |volume| u64::from(volume.header.chunk_size)).max(1);
         let (frames, firsts) = frames(&volumes, &inventory, head, chunk_size)?;
         Ok(Self {
@@ -59,7 +59,11 @@ impl OpenBundle {
             envelope: reader.envelope().map(<[u8]>::to_vec),
             bundle_id: reader.bundle_id().clone(),
             papers,
-            ordinals: (0..).zip(&inventory).map(|(ordinal, record)| (record.digest.clone(), ordinal)).collect(),
+            ordinals: (0..)
+                .zip(&inventory)
+                .filter(|(_, record)| !record.omitted)
+                .map(|(ordinal, record)| (record.digest.clone(), ordinal))
+                .collect(),
             shared: Arc::new(Shared { volumes, inventory, frames, firsts, chunk_size }),
         })
     }
@@ -84,9 +88,19 @@ impl OpenBundle {
         &self.papers
     }
 
-    /// Returns all blobs in the order of the inventory.
+    /// Returns all blobs in the order of the inventory, those that are left out too.
     pub fn inventory(&self) -> &[InventoryRecord] {
         &self.shared.inventory
+    }
+
+    /// Returns where a blob comes in the stream, compared with others; `None` where the bundle does not hold it.
+    ///
+    /// What is stored as it is comes before what is packed, each in the order of the inventory.
+    pub fn place(&self, digest: &Digest) -> Option<(bool, u32)> {
+        let ordinal = *self.ordinals.get(digest)?;
+        let (first, end) = (self.shared.firsts[ordinal as usize], self.shared.firsts[ordinal as usize + 1]);
+        let frame = self.shared.frames[first..end].first();
+        Some((frame.is_some_and(|(_, record)| !matches!(record.kind, Kind::Raw | Kind::Slot)), ordinal))
     }
 
     /// Opens a blob at offset `from`; `None` where the bundle does not hold it.
@@ -127,7 +141,8 @@ fn frames(volumes: &[Volume], inventory: &[InventoryRecord], head: u64, chunk_si
     let mut firsts: Vec<usize> = vec![0];
     for (ordinal, blob) in (0..).zip(inventory) {
         let first = firsts[firsts.len() - 1];
-        let count = usize::try_from(blob.size.div_ceil(chunk_size)).unwrap_or(usize::MAX);
+        let chunks = if blob.omitted { 0 } else { blob.size.div_ceil(chunk_size) };
+        let count = usize::try_from(chunks).unwrap_or(usize::MAX);
         let own = frames.get(first..first.saturating_add(count)).unwrap_or_default();
         let right = own.len() == count
             && (0..).zip(own).all(|(number, (_, record))| {

@@ -238,14 +238,14 @@ impl Assembly<'_> {
             bundle_id: self.plan.cut.bundle_id,
             set_id: self.plan.set_id(),
             total: number,
-            content: inventory::total(&self.plan.inventory),
+            content: inventory::carried(&self.plan.inventory),
             volumes: self.digests.clone(),
             table: trailer::sha256_of(&self.table),
         };
         let frame = tail.frame();
         let offset = self.cursor.volumes()[number as usize - 1].end;
         self.sink.put(Place { volume: number, offset }, &frame)?;
-        let entry = self.plan.entries.len() as u64;
+        let entry = self.plan.head + self.plan.inventory.len() as u64;
         self.table.extend(Tail::record(&frame, entry, offset).bytes());
         self.end_volume(number, None)?;
         Ok(Assembled { volumes: number, lengths: self.lengths, digests: self.digests })

@@ -12,7 +12,7 @@ use super::frames::Framed;
 use super::inventory::InventoryRecord;
 use super::plan::Papers;
 use super::read_error::ReadError;
-use super::reader::{BundleReader, Summary};
+use super::reader::{BundleReader, Summary, summed_up};
 use super::volume_walk::VolumeEnd;
 use super::volumes::{self, Survey};
 use super::walk::{Step, Walk};
@@ -124,12 +124,9 @@ impl Run<'_> {
         ends.iter().for_each(|end| self.ledger.compare(end));
         match result {
             Ok(()) => {
-                self.ledger.expect(checked.inventory.len() as u64);
-                let content = super::inventory::total(&checked.inventory);
-                let (volumes, set_id) = (walk.volumes.header.number, walk.volumes.header.set_id);
-                let bytes = walk.volumes.bytes();
-                let blobs = checked.inventory.len() as u64;
-                checked.summary = Some(Summary { volumes, bytes, blobs, content, set_id });
+                let summary = summed_up(&walk);
+                self.ledger.expect(summary.blobs);
+                checked.summary = Some(summary);
                 None
             }
             Err(error) => {
@@ -274,7 +271,7 @@ impl Run<'_> {
     /// Checks volumes one by one, each against its own table.
     fn alone(&self, volumes: &[&PathBuf], checked: &Checked) {
         let next = std::sync::atomic::AtomicUsize::new(0);
-        let head = checked.papers.as_ref().map_or(0, |papers| 7 + u64::from(papers.policy.is_some()));
+        let head = checked.papers.as_ref().map_or(0, Papers::entries);
         let work = || {
             while let Some(path) = volumes.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
                 alone::check(path, (&checked.inventory, head), self.ledger, self.moved);

@@ -23,7 +23,8 @@ pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
     if file.metadata()?.len() < length {
         file.set_len(length)?;
     }
-    match fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+    // A signal may end the call before it is done; it is asked for again, as the standard library does with writes.
+    match rustix::io::retry_on_intr(|| fs::fallocate(file, FallocateFlags::empty(), 0, length)) {
         Err(error) if !matches!(error, Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Err(error.into()),
         _ => Ok(()),
     }
@@ -31,8 +32,26 @@ pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
 
 /// Returns the bytes that the file system of `folder` offers to this user.
 pub(super) fn available(folder: &Path) -> io::Result<u64> {
+    Ok(left(folder)?.0)
+}
+
+/// Returns the bytes and the new files that the file system of `folder` offers to this user.
+pub(super) fn left(folder: &Path) -> io::Result<(u64, u64)> {
     let found = fs::statvfs(folder)?;
-    Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    // Some file systems count no files; they say so with zeros everywhere.
+    let files = if found.f_files == 0 { u64::MAX } else { found.f_favail };
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), files))
+}
+
+/// Returns the bytes that the file system offers to this user where a bundle is written with the path prefix `out`.
+pub fn free_at(out: &Path) -> io::Result<u64> {
+    available(&nearest_folder(&folder(out)))
+}
+
+/// Returns `folder`, or the nearest folder above it that is there.
+pub fn nearest_folder(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|above| above.is_dir());
+    there.filter(|above| !above.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_path_buf)
 }
 
 /// Largest file of FAT32 and its older kin, which have 4 bytes for a size.

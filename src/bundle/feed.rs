@@ -17,6 +17,23 @@ pub enum Input {
     Stream(Box<dyn Read + Send>),
 }
 
+/// Times that a read is repeated that the medium refused: worn media give a sector at the second or third time.
+const TRIES: usize = 3;
+/// Number of the error by which a medium says that it cannot be read.
+const EIO: i32 = 5;
+
+/// Reads once more after an interruption, and a few times where the medium failed.
+fn patiently<T>(mut read: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let mut tries = 1;
+    loop {
+        match read() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.raw_os_error() == Some(EIO) && tries < TRIES => tries += 1,
+            other => return other,
+        }
+    }
+}
+
 enum Now {
     Nothing(io::Empty),
     File(BufReader<File>),
@@ -83,12 +100,8 @@ impl Feed {
     }
 
     fn is_at_end(&mut self) -> Result<bool, ReadError> {
-        loop {
-            match self.now.reader().fill_buf().map(<[u8]>::is_empty) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                other => return other.map_err(|error| self.failed(error)),
-            }
-        }
+        let reader = self.now.reader();
+        patiently(|| reader.fill_buf().map(<[u8]>::is_empty)).map_err(|error| self.failed(error))
     }
 
     /// Goes past bytes without reading them; only a file can. `false` where they have to be read.
@@ -101,14 +114,20 @@ impl Feed {
 
     /// Fills `bytes`; `false` where the input ends before.
     pub(super) fn read(&mut self, bytes: &mut [u8]) -> Result<bool, ReadError> {
-        match self.now.reader().read_exact(bytes) {
-            Ok(()) => {
-                self.offset += bytes.len() as u64;
-                Ok(true)
+        let reader = self.now.reader();
+        let mut at = 0;
+        while at < bytes.len() {
+            match patiently(|| reader.read(&mut bytes[at..])) {
+                Ok(0) => return Ok(false),
+                Ok(n) => at += n,
+                Err(error) => {
+                    self.offset += at as u64;
+                    return Err(self.failed(error));
+                }
             }
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(false),
-            Err(error) => Err(self.failed(error)),
         }
+        self.offset += at as u64;
+        Ok(true)
     }
 
     /// Returns the name of what is read.
@@ -128,5 +147,42 @@ impl Feed {
 
     fn failed(&self, source: io::Error) -> ReadError {
         ReadError::Io { place: self.name.clone(), offset: self.offset, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fails so many times before each byte.
+    struct Worn {
+        bytes: &'static [u8],
+        failures: usize,
+        left: usize,
+    }
+
+    impl Read for Worn {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            if self.left > 0 {
+                self.left -= 1;
+                return Err(io::Error::from_raw_os_error(EIO));
+            }
+            self.left = self.failures;
+            let n = self.bytes.len().min(1);
+            buffer[..n].copy_from_slice(&self.bytes[..n]);
+            self.bytes = &self.bytes[n..];
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn a_medium_that_reads_at_the_third_time_is_read_and_one_that_never_does_is_named_with_its_offset() {
+        let worn = |failures, left| Feed::stream(Box::new(Worn { bytes: b"volume", failures, left }));
+        let mut bytes = [0; 6];
+        assert!(worn(2, 0).read(&mut bytes).unwrap());
+        assert_eq!(&bytes, b"volume");
+        let mut bad = worn(3, 0);
+        let error = bad.read(&mut bytes).unwrap_err();
+        assert!(matches!(error, ReadError::Io { offset: 1, .. }), "{error:?}");
     }
 }

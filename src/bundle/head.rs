@@ -5,22 +5,24 @@ use super::inventory::{self, InventoryRecord};
 use super::plan::{HEAD, OCI_LAYOUT, Papers};
 use super::read_error::{ReadError, Spot};
 use super::statement::{Statement, StatementError};
-use super::trailer::SLOT;
+use super::trailer::{self, SLOT};
 use super::volume_walk::Volumes;
 use crate::model::{Content, Digest, json};
 
 /// Number of the statement among the documents.
 pub(super) const STATEMENT: usize = 2;
 const ENVELOPE: usize = 3;
-const INVENTORY: usize = 7;
+const BASES: usize = 7;
+const INVENTORY: usize = 8;
 
 /// Documents of the head so far.
 #[derive(Default)]
 pub(super) struct Head {
-    documents: [Option<Vec<u8>>; 8],
+    documents: [Option<Vec<u8>>; 9],
     beginning: Option<usize>,
     statement: Option<Statement>,
     bundle_id: Option<Digest>,
+    base_id: [u8; 32],
     envelope: usize,
 }
 
@@ -94,6 +96,7 @@ impl Head {
         if self.document(0) != OCI_LAYOUT {
             return Err(damaged(at(spot, 0), "the OCI layout file is not as it was written"));
         }
+        self.base_id = header.base_id;
         self.statement = Some(parsed);
         self.bundle_id = Some(id);
         Ok(())
@@ -103,7 +106,7 @@ impl Head {
     pub(super) fn papers(&mut self, spot: Spot) -> Result<(Papers, Vec<InventoryRecord>), ReadError> {
         let listed = self.document(INVENTORY);
         if let Some(statement) = &self.statement {
-            for number in [4, 5, 6, INVENTORY] {
+            for number in [4, 5, 6, BASES, INVENTORY] {
                 if let Some(bytes) = &self.documents[number] {
                     named(statement, number, bytes, &spot)?;
                 }
@@ -112,10 +115,11 @@ impl Head {
         let inventory =
             inventory::parse(listed).map_err(|error| damaged(at(spot.clone(), INVENTORY), error.to_string()))?;
         let stated = |number: &usize| Some((HEAD[*number], self.documents[*number].as_deref()?));
-        let documents: Vec<(&str, &[u8])> = [0, 1, 4, 5, 6, INVENTORY].iter().filter_map(stated).collect();
+        let documents: Vec<(&str, &[u8])> = [0, 1, 4, 5, 6, BASES, INVENTORY].iter().filter_map(stated).collect();
         if Statement::new(&documents, &inventory).to_bytes() != self.document(STATEMENT) {
             return Err(damaged(at(spot, STATEMENT), "the statement does not name exactly what the head holds"));
         }
+        self.base_belongs(&inventory, &spot)?;
         // The listing is parsed; its bytes are not needed again.
         self.documents[INVENTORY] = Some(Vec::new());
         let papers = Papers {
@@ -123,8 +127,25 @@ impl Head {
             lock: self.documents[4].take().unwrap_or_default(),
             policy: self.documents[5].take(),
             evidence: self.documents[6].take().unwrap_or_default(),
+            base: self.documents[BASES].take(),
         };
         Ok((papers, inventory))
+    }
+
+    /// Checks that a delta states the bases that its volumes name, and that nothing is left out of a whole bundle.
+    fn base_belongs(&self, inventory: &[InventoryRecord], spot: &Spot) -> Result<(), ReadError> {
+        let found = self.documents[BASES].as_deref().map_or([0; 32], trailer::sha256_of);
+        if found != self.base_id {
+            let what = "the bases are not the ones that the volume header names";
+            return Err(damaged(at(spot.clone(), BASES), what));
+        }
+        match inventory.iter().find(|record| record.omitted && self.documents[BASES].is_none()) {
+            Some(record) => {
+                let what = format!("the inventory leaves out {}, and this is no delta", record.digest);
+                Err(damaged(at(spot.clone(), INVENTORY), what))
+            }
+            None => Ok(()),
+        }
     }
 }
 

@@ -8,8 +8,10 @@ use crate::model::Digest;
 pub(super) const LENGTH: usize = 257;
 /// Version of the format that is written.
 pub(super) const VERSION: (u16, u16) = (1, 0);
-/// Incompatible features that this program reads: none yet.
-pub(super) const INCOMPAT_KNOWN: u64 = 0;
+/// Incompatible feature: blobs that the inventory lists may be left out (a delta).
+pub(super) const DELTA: u64 = 1;
+/// Incompatible features that this program reads.
+pub(super) const INCOMPAT_KNOWN: u64 = DELTA;
 
 const SKIPPABLE: [u8; 8] = [0x5A, 0x2A, 0x4D, 0x18, 240, 0, 0, 0];
 const MAGIC: &[u8; 8] = b"AIRLIFT\0";
@@ -41,6 +43,8 @@ pub(super) struct VolumeHeader {
     pub first_item: u64,
     /// Bytes of content in one frame at most.
     pub chunk_size: u32,
+    /// SHA-256 of the document that states the bases of a delta; zeros in a whole bundle.
+    pub base_id: [u8; 32],
     /// Encoder of packed frames.
     pub encoder: [u8; 24],
 }
@@ -57,6 +61,16 @@ pub(super) enum HeaderFlaw {
 }
 
 impl VolumeHeader {
+    /// Returns whether blobs may be left out.
+    pub(super) fn is_delta(&self) -> bool {
+        self.base_id != [0; 32]
+    }
+
+    /// Returns the incompatible features that whoever reads this must know.
+    pub(super) fn features(&self) -> u64 {
+        if self.is_delta() { DELTA } else { 0 }
+    }
+
     /// Returns the bytes that open the volume.
     pub(super) fn bytes(&self) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
@@ -67,6 +81,7 @@ impl VolumeHeader {
         body.put(8, &VERSION.0.to_le_bytes());
         body.put(10, &VERSION.1.to_le_bytes());
         body.put_u32(12, DATA);
+        body.put_u64(16, self.features());
         body.put(32, &self.bundle_id);
         body.put(64, &self.set_id);
         body.put_u32(96, self.number);
@@ -78,6 +93,7 @@ impl VolumeHeader {
         body.put_u64(136, self.first_item);
         body.put_u32(144, self.chunk_size);
         body.put_u32(148, self.sizes);
+        body.put(152, &self.base_id);
         body.put(184, &self.encoder);
         let digest = Digest::of(&bytes[..BODY + 208]);
         bytes[BODY + 208..].copy_from_slice(digest.value());
@@ -111,6 +127,7 @@ impl VolumeHeader {
             first_item: body.u64(136),
             chunk_size: body.u32(144),
             sizes: body.u32(148),
+            base_id: body.array(152),
             encoder: body.array(184),
         };
         // A later minor version may set compatible bits; anything else is not what any writer writes.
@@ -160,6 +177,7 @@ mod tests {
             plain_offset: 8,
             first_item: 9,
             chunk_size: 4 << 20,
+            base_id: [0; 32],
             encoder: *b"zstd 1.5.7 l3\0\0\0\0\0\0\0\0\0\0\0",
         }
     }
@@ -199,6 +217,15 @@ mod tests {
         assert_eq!(VolumeHeader::parse(&patched(10, &7u16.to_le_bytes())), Ok(header()));
         assert_eq!(VolumeHeader::parse(&patched(148, &[1])), Err(HeaderFlaw::Damaged));
         assert_eq!(VolumeHeader::parse(&patched(152, &[1])), Err(HeaderFlaw::Damaged));
+    }
+
+    #[test]
+    fn a_delta_has_its_feature_and_a_base_or_neither() {
+        let delta = VolumeHeader { base_id: [8; 32], ..header() };
+        assert_eq!(delta.bytes()[BODY + 16..BODY + 24], 1u64.to_le_bytes(), "older programs refuse it by this");
+        assert_eq!(VolumeHeader::parse(&delta.bytes()), Ok(delta));
+        assert_eq!(VolumeHeader::parse(&patched(16, &[1])), Err(HeaderFlaw::Damaged), "a feature without a base");
+        assert_eq!(VolumeHeader::parse(&patched(152, &[1])), Err(HeaderFlaw::Damaged), "a base without the feature");
     }
 
     #[test]

@@ -46,6 +46,8 @@ mod tests {
         parts: Vec<Part>,
         blobs: u64,
         head: u64,
+        /// Bytes of the blobs that stand in it.
+        content: u64,
     }
 
     const FIRST: &[u8] = &[b'a'; 600];
@@ -66,9 +68,23 @@ mod tests {
     }
 
     fn good() -> Vec<u8> {
+        written(items(), None)
+    }
+
+    /// Bases of the delta.
+    const BASE: &[u8] = b"{}";
+
+    /// A delta that leaves the first layer out.
+    fn good_delta() -> Vec<u8> {
+        let mut items = items();
+        items[1].body = Body::Omitted;
+        written(items, Some(BASE.to_vec()))
+    }
+
+    fn written(items: Vec<Item>, base: Option<Vec<u8>>) -> Vec<u8> {
         let bytes = || b"{}".to_vec();
-        let papers = Papers { index: bytes(), lock: bytes(), policy: Some(bytes()), evidence: bytes() };
-        let plan = BundlePlan::new(papers, items(), Options { chunk_size: 4096, ..Options::default() }).unwrap();
+        let papers = Papers { index: bytes(), lock: bytes(), policy: Some(bytes()), evidence: bytes(), base };
+        let plan = BundlePlan::new(papers, items, Options { chunk_size: 4096, ..Options::default() }).unwrap();
         let mut out = Vec::new();
         let mut open = |want: &Descriptor| {
             let bytes = if want.digest == Digest::of(FIRST) { FIRST } else { SECOND };
@@ -80,7 +96,14 @@ mod tests {
 
     impl Forge {
         fn new() -> Self {
-            let bytes = good();
+            Self::of(&good(), 8, FIRST.len() as u64 * 2 + 15 + 17)
+        }
+
+        fn delta() -> Self {
+            Self::of(&good_delta(), 9, SECOND.len() as u64 + 15 + 17)
+        }
+
+        fn of(bytes: &[u8], head: u64, content: u64) -> Self {
             let header = VolumeHeader::parse(bytes[..HEADER].try_into().unwrap()).unwrap();
             let footer = Footer::parse(bytes[bytes.len() - FOOTER..].try_into().unwrap()).unwrap();
             let table = bytes.len() - FOOTER - footer.table_length as usize;
@@ -100,7 +123,7 @@ mod tests {
                 parts.push(Part { bytes: bytes[at..at + length].to_vec(), content, record });
                 at += length;
             }
-            Self { header, parts, blobs: 4, head: 8 }
+            Self { header, parts, blobs: 4, head, content }
         }
 
         /// Returns the numbers of glue and content of entry `number` in the table's sense.
@@ -137,7 +160,7 @@ mod tests {
                 bundle_id: self.header.bundle_id,
                 set_id: self.header.set_id,
                 total: 1,
-                content: FIRST.len() as u64 * 2 + 15 + 17,
+                content: self.content,
                 volumes: Vec::new(),
                 table: trailer::sha256_of(&table),
             };
@@ -167,6 +190,7 @@ mod tests {
                 bundle_id: self.header.bundle_id,
                 chunk_size: self.header.chunk_size,
                 limits: self.header.volume_limit.into(),
+                features: self.header.features(),
                 encoder: self.header.encoder,
             }
         }
@@ -429,16 +453,21 @@ mod tests {
 
     /// A bundle with a head that lists `inventory` and is changed after the statement was made of it.
     fn head(change: &dyn Fn(&mut Documents), inventory: Vec<InventoryRecord>) -> Vec<u8> {
-        let listed = inventory::bytes(&inventory);
-        let mut documents: Documents = crate::bundle::plan::HEAD.iter().map(|name| (*name, b"{}".to_vec())).collect();
+        headed(Forge::new(), change, &inventory).seal()
+    }
+
+    /// Gives `forge` such a head.
+    fn headed(mut forge: Forge, change: &dyn Fn(&mut Documents), inventory: &[InventoryRecord]) -> Forge {
+        let names = crate::bundle::plan::HEAD.iter().filter(|name| forge.head == 9 || **name != "airlift/base.json");
+        let mut documents: Documents = names.map(|name| (*name, b"{}".to_vec())).collect();
         documents[0].1 = crate::bundle::plan::OCI_LAYOUT.to_vec();
-        documents[7].1 = listed;
         documents[3].1 = vec![0; trailer::SLOT];
+        documents.last_mut().unwrap().1 = inventory::bytes(inventory);
+        let named = |n: &usize| *n != 2 && *n != 3;
         let stated: Vec<(&str, &[u8])> =
-            [0, 1, 4, 5, 6, 7].iter().map(|n| (documents[*n].0, documents[*n].1.as_slice())).collect();
-        documents[2].1 = Statement::new(&stated, &inventory).to_bytes();
+            (0..documents.len()).filter(named).map(|n| (documents[n].0, documents[n].1.as_slice())).collect();
+        documents[2].1 = Statement::new(&stated, inventory).to_bytes();
         change(&mut documents);
-        let mut forge = Forge::new();
         forge.header.bundle_id = trailer::sha256_of(&documents[2].1);
         let mut before = 0;
         for (number, (name, bytes)) in documents.iter().enumerate() {
@@ -455,7 +484,7 @@ mod tests {
         let (glue, _) = forge.blob(3);
         let name = blob_name(&Digest::of(b"{\"manifest\":true}"));
         forge.parts[glue] = Part::glue(&tarhead::opening(before, &name, 17));
-        forge.seal()
+        forge
     }
 
     /// The true inventory.
@@ -464,6 +493,7 @@ mod tests {
             digest: item.descriptor.digest.clone(),
             size: item.descriptor.size,
             class: item.class,
+            omitted: false,
         };
         items().into_iter().map(record).collect::<Vec<_>>()
     }
@@ -500,6 +530,59 @@ mod tests {
         let mut other = listed();
         other[1].class = Class::Manifest;
         refused(&head(&|_| {}, other), "payload that is called a manifest");
+    }
+
+    /// The inventory of the delta.
+    fn listed_in_delta() -> Vec<InventoryRecord> {
+        let mut inventory = listed();
+        inventory[1].omitted = true;
+        inventory
+    }
+
+    #[test]
+    fn a_delta_that_does_not_agree_with_itself_is_refused() {
+        let same = |_: &mut Documents| {};
+        assert!(Forge::delta().seal() == good_delta());
+        assert!(read(&good_delta()).is_ok());
+        let checked = check(Input::Stream(Box::new(Bytes::new(good_delta()))), 2, &|_| {});
+        assert_eq!((checked.findings, checked.summary.map(|summary| summary.blobs)), (Vec::new(), Some(3)));
+        assert!(headed(Forge::delta(), &same, &listed_in_delta()).seal() == good_delta());
+
+        refused(&headed(Forge::delta(), &same, &listed()).seal(), "a blob that is neither there nor left out");
+        let mut more = listed_in_delta();
+        more[2].omitted = true;
+        refused(&headed(Forge::delta(), &same, &more).seal(), "a blob that is left out and stands here all the same");
+        let mut manifest = listed_in_delta();
+        manifest[3].omitted = true;
+        refused(&headed(Forge::delta(), &same, &manifest).seal(), "a manifest that is left out and stands here");
+        refused(&head(&same, listed_in_delta()), "a whole bundle that leaves something out");
+
+        let mut other = headed(Forge::delta(), &same, &listed_in_delta());
+        other.header.base_id[0] ^= 1;
+        let error = refused(&other.seal(), "other bases than the header names");
+        assert!(error.to_string().contains("the bases are not the ones"), "{error}");
+        let changed = |documents: &mut Documents| documents[7].1 = b"[]".to_vec();
+        refused(&headed(Forge::delta(), &changed, &listed_in_delta()).seal(), "bases that the statement does not name");
+        let mut none = Forge::delta();
+        none.header.base_id = [0; 32];
+        refused(&none.seal(), "bases in a bundle that is no delta");
+        let mut bare = Forge::new();
+        bare.header.base_id = trailer::sha256_of(BASE);
+        refused(&bare.seal(), "a delta that states no bases");
+        let mut without = Forge::delta();
+        let (glue, content) = without.entry(7);
+        drop(without.parts.drain(glue..=content));
+        refused(&without.seal(), "a delta whose bases were taken out");
+
+        let mut flags = inventory::bytes(&listed_in_delta());
+        flags[32 + 48 + 41] = 12;
+        let edit = |documents: &mut Documents| documents[8].1.clone_from(&flags);
+        refused(&headed(Forge::delta(), &edit, &listed_in_delta()).seal(), "an unknown flag");
+        let spelled = |documents: &mut Documents| {
+            documents[2].1 =
+                String::from_utf8_lossy(&documents[2].1).replace("\"blobs\":1,", "\"blobs\":2,").into_bytes();
+        };
+        refused(&headed(Forge::delta(), &spelled, &listed_in_delta()).seal(), "a count of what is left out that lies");
     }
 
     #[test]

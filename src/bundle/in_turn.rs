@@ -14,7 +14,7 @@ use super::plan::BundlePlan;
 use super::volume_check;
 use super::volume_files::{Names, VolumeFiles};
 use super::volumes::VolumeMark;
-use super::write_error::WriteError;
+use super::write_error::{Lack, WriteError};
 use super::writer::Written;
 use crate::model::medium::{MediumUse, WantedVolume};
 use crate::model::{Descriptor, Digester};
@@ -28,9 +28,9 @@ const GATHER: usize = 1 << 20;
 const SYNC_EVERY: u64 = 256 << 20;
 
 /// Where payload comes from, and who hears of bytes that pass.
-pub struct Sources<'a> {
+pub struct Sources<'a, 'b> {
     /// Opens a blob at an offset.
-    pub open: &'a mut dyn FnMut(&Descriptor, u64) -> Result<Box<dyn Read + Send>, io::Error>,
+    pub open: &'a mut dyn FnMut(&Descriptor, u64) -> Result<Box<dyn Read + Send + 'b>, io::Error>,
     /// Is told of bytes as they pass.
     pub moved: &'a dyn Fn(u64),
 }
@@ -60,7 +60,7 @@ pub struct WrittenInTurn {
 pub fn write_in_turn(
     plan: &BundlePlan,
     envelope: Option<&[u8]>,
-    sources: Sources<'_>,
+    sources: Sources<'_, '_>,
     target: Target<'_>,
 ) -> Result<WrittenInTurn, WriteError> {
     let names = Names::new(plan, target.out);
@@ -72,7 +72,7 @@ pub fn write_in_turn(
     journal.claim(plan.set_id())?;
     let resumed = known.volumes.len() as u32;
     let mut opened = |want: &Descriptor, from: u64| (sources.open)(want, from);
-    let opened: &mut OpenAt<'_> = &mut opened;
+    let opened: &mut OpenAt<'_, '_> = &mut opened;
     let payload = Payload::new(plan, opened, sources.moved)?;
     let finished = known.volumes;
     let Target { media, read_back, .. } = target;
@@ -124,9 +124,9 @@ struct Growing {
     waiting: Vec<u8>,
 }
 
-struct Turn<'a> {
+struct Turn<'a, 'b> {
     plan: &'a BundlePlan,
-    payload: Payload<'a>,
+    payload: Payload<'a, 'b>,
     names: Names,
     journal: Journal,
     finished: Vec<DoneVolume>,
@@ -139,7 +139,7 @@ struct Turn<'a> {
     read_back: bool,
 }
 
-impl Turn<'_> {
+impl Turn<'_, '_> {
     /// Writes all that is left; a volume whose medium turned out to be full is begun again on the next one.
     fn run(&mut self, envelope: Option<&[u8]>) -> Result<Assembled, WriteError> {
         let plan = self.plan;
@@ -152,7 +152,9 @@ impl Turn<'_> {
             // What stays is overwritten by the next run, and nobody takes it for a volume.
             let _ = std::fs::remove_file(&growing.partial);
             match error {
-                WriteError::Full { ref folder, .. } if *folder == disk::folder(&growing.partial) => {
+                WriteError::Full { ref folder, lack, .. }
+                    if lack != Lack::FileSize && *folder == disk::folder(&growing.partial) =>
+                {
                     self.refused.push(error.to_string());
                     self.at += 1;
                 }
@@ -341,7 +343,7 @@ impl Growing {
     }
 }
 
-impl Sink for Turn<'_> {
+impl Sink for Turn<'_, '_> {
     fn put(&mut self, at: Place, bytes: &[u8]) -> Result<(), WriteError> {
         if at.offset == 0 {
             self.begin(at.volume)?;

@@ -1,5 +1,6 @@
 //! The inventory (FORMAT.md, "Inventory"): digest, size and class of every blob, in the order of the payload.
 //!
+//! In a delta, records of blobs that are left out say so: they are part of what is signed, and have no bytes here.
 //! The statement names its digest, so the signature over the statement covers every byte of every blob.
 
 use super::fields::{Fields, FieldsMut};
@@ -9,6 +10,8 @@ use crate::model::{Digest, limits};
 const MAGIC: &[u8; 8] = b"AIRLINV\0";
 const HEADER: usize = 32;
 const TAIL: usize = 16;
+/// Flag of a blob that is left out.
+const OMITTED: u8 = 4;
 
 /// What a blob is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +56,8 @@ pub struct InventoryRecord {
     pub size: u64,
     /// What it is for.
     pub class: Class,
+    /// Whether it is left out because the far side has it (a delta).
+    pub omitted: bool,
 }
 
 /// Why bytes are no inventory.
@@ -79,7 +84,7 @@ pub(super) fn bytes(records: &[InventoryRecord]) -> Vec<u8> {
     for record in records {
         all.extend(record.digest.value());
         all.extend(record.size.to_le_bytes());
-        all.extend([record.class.code(), 0, 0, 0, 0, 0, 0, 0]);
+        all.extend([record.class.code(), if record.omitted { OMITTED } else { 0 }, 0, 0, 0, 0, 0, 0]);
     }
     all
 }
@@ -87,6 +92,11 @@ pub(super) fn bytes(records: &[InventoryRecord]) -> Vec<u8> {
 /// Returns the bytes of all blobs together.
 pub(super) fn total(records: &[InventoryRecord]) -> u64 {
     records.iter().fold(0, |sum, record| sum.saturating_add(record.size))
+}
+
+/// Returns the bytes of the blobs that are not left out.
+pub(super) fn carried(records: &[InventoryRecord]) -> u64 {
+    records.iter().filter(|record| !record.omitted).fold(0, |sum, record| sum.saturating_add(record.size))
 }
 
 /// Reads an inventory.
@@ -117,7 +127,9 @@ fn record(number: usize, digest: Digest, rest: &[u8]) -> Result<InventoryRecord,
         return Err(InventoryError::Size(number));
     }
     match (Class::of(rest[8]), &rest[9..]) {
-        (Some(class), [0, 0, 0, 0, 0, 0, 0]) => Ok(InventoryRecord { digest, size, class }),
+        (Some(class), [flags @ (0 | OMITTED), 0, 0, 0, 0, 0, 0]) => {
+            Ok(InventoryRecord { digest, size, class, omitted: *flags == OMITTED })
+        }
         _ => Err(InventoryError::Record(number)),
     }
 }
@@ -132,6 +144,7 @@ mod tests {
             digest: Digest::of_with(algorithm, text.as_bytes()),
             size: text.len() as u64,
             class,
+            omitted: class == Class::Payload,
         };
         vec![
             record(Algorithm::Sha256, "a", Class::Manifest),
@@ -146,6 +159,7 @@ mod tests {
         assert_eq!(written.len(), 32 + 2 * 48 + 80);
         assert_eq!(parse(&written), Ok(records()));
         assert_eq!(parse(&bytes(&[])), Ok(Vec::new()));
+        assert_eq!((total(&records()), carried(&records())), (6, 4), "what is left out is listed and not carried");
     }
 
     #[test]
@@ -159,7 +173,7 @@ mod tests {
 
     #[test]
     fn unknown_classes_flags_and_sizes_are_refused() {
-        for (at, byte) in [(40, 0), (40, 9), (41, 4), (47, 1)] {
+        for (at, byte) in [(40, 0), (40, 9), (41, 1), (41, 8), (41, 5), (42, 4), (47, 1)] {
             let mut bad = bytes(&records());
             bad[32 + at] = byte;
             assert_eq!(parse(&bad), Err(InventoryError::Record(0)));

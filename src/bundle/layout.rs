@@ -195,6 +195,8 @@ pub(super) struct Cut {
     pub chunk_size: u32,
     /// Largest size of each volume; the last one repeats. One 0 for no limit.
     pub limits: VolumeSizes,
+    /// Incompatible features.
+    pub features: u64,
     /// Encoder of packed frames.
     pub encoder: [u8; 24],
 }
@@ -207,7 +209,7 @@ impl Cut {
         digester.update(&self.bundle_id);
         digester.update(&self.chunk_size.to_le_bytes());
         self.limits.list().iter().for_each(|limit| digester.update(&limit.to_le_bytes()));
-        digester.update(&0u64.to_le_bytes());
+        digester.update(&self.features.to_le_bytes());
         digester.update(&self.encoder);
         digester.update(&layout.unwrap_or_default());
         trailer::value(digester)
@@ -281,7 +283,7 @@ mod tests {
 
     #[test]
     fn the_set_id_depends_on_every_part() {
-        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, limits: 3.into(), encoder: [4; 24] };
+        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, limits: 3.into(), features: 0, encoder: [4; 24] };
         let mut ids = vec![
             cut.set_id(None),
             cut.set_id(Some([5; 32])),
@@ -290,10 +292,11 @@ mod tests {
             Cut { limits: 9.into(), ..cut.clone() }.set_id(None),
             Cut { limits: VolumeSizes::new(&[3, 9]).unwrap(), ..cut.clone() }.set_id(None),
             Cut { limits: VolumeSizes::new(&[9, 3]).unwrap(), ..cut.clone() }.set_id(None),
+            Cut { features: 9, ..cut.clone() }.set_id(None),
             Cut { encoder: [9; 24], ..cut }.set_id(None),
         ];
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 8);
+        assert_eq!(ids.len(), 9);
     }
 }

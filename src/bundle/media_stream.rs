@@ -184,6 +184,7 @@ mod tests {
             file_length: 1,
             volume_limit: 1,
             sizes: 0,
+            base_id: [0; 32],
             stream_offset: 0,
             plain_offset: 0,
             first_item: 0,

@@ -9,34 +9,34 @@ use crate::model::{Descriptor, Digester};
 use std::io::{self, Read};
 
 /// Opens the source of one blob at an offset.
-pub(super) type OpenAt<'a> = dyn FnMut(&Descriptor, u64) -> Result<Box<dyn Read + Send>, io::Error> + 'a;
+pub(super) type OpenAt<'a, 'b> = dyn FnMut(&Descriptor, u64) -> Result<Box<dyn Read + Send + 'b>, io::Error> + 'a;
 
 /// Reads payload, one frame at a time.
-pub(super) struct Payload<'a> {
+pub(super) struct Payload<'a, 'b> {
     plan: &'a BundlePlan,
-    open: &'a mut OpenAt<'a>,
+    open: &'a mut OpenAt<'a, 'b>,
     moved: &'a dyn Fn(u64),
     packer: Packer,
     frame: RawFrame,
     /// Packed frame that is ready; empty where `frame` is.
     packed: Vec<u8>,
     buffer: Vec<u8>,
-    blob: Option<Blob>,
+    blob: Option<Blob<'b>>,
     /// Has seen what came before the chunk that is ready.
     before: Option<Digester>,
 }
 
-struct Blob {
+struct Blob<'b> {
     /// `None` where it has to be opened behind what was seen.
-    source: Option<Box<dyn Read + Send>>,
+    source: Option<Box<dyn Read + Send + 'b>>,
     digester: Digester,
 }
 
-impl<'a> Payload<'a> {
+impl<'a, 'b> Payload<'a, 'b> {
     /// Starts before the first blob.
     pub(super) fn new(
         plan: &'a BundlePlan,
-        open: &'a mut OpenAt<'a>,
+        open: &'a mut OpenAt<'a, 'b>,
         moved: &'a dyn Fn(u64),
     ) -> Result<Self, WriteError> {
         let packer = Packer::new(plan.options.level, plan.options.chunk_size).map_err(WriteError::Encoder)?;

@@ -6,12 +6,12 @@
 use super::arrange::{self, Arranged};
 use super::compress::{self, Packer};
 use super::frame;
-use super::header::VolumeHeader;
+use super::header::{self, VolumeHeader};
 use super::inventory::{self, Class, InventoryRecord};
 use super::layout::{self, Cut, LayoutError, Span};
 use super::sequence::{self, Region, Sequence};
 use super::sizes::VolumeSizes;
-use super::statement::Statement;
+use super::statement::{self, Statement};
 use super::trailer;
 use crate::model::digest::Algorithm;
 use crate::model::{Content, Descriptor, Digest, MediaType, limits};
@@ -21,7 +21,7 @@ use std::io;
 /// Content of the first entry (OCI image layout specification).
 pub(super) const OCI_LAYOUT: &[u8] = br#"{"imageLayoutVersion":"1.0.0"}"#;
 /// Entries of the head in their order; those of [`Papers`] that are optional may be absent.
-pub(super) const HEAD: [&str; 8] = [
+pub(super) const HEAD: [&str; 9] = [
     "oci-layout",
     "index.json",
     "airlift/head.json",
@@ -29,6 +29,7 @@ pub(super) const HEAD: [&str; 8] = [
     "airlift/lock.json",
     "airlift/policy.json",
     "airlift/evidence.json",
+    statement::BASE,
     "airlift/inventory",
 ];
 
@@ -43,6 +44,15 @@ pub struct Papers {
     pub policy: Option<Vec<u8>>,
     /// Evidence (`airlift/evidence.json`).
     pub evidence: Vec<u8>,
+    /// Bases of a delta (`airlift/base.json`); `None` in a bundle that holds everything it lists.
+    pub base: Option<Vec<u8>>,
+}
+
+impl Papers {
+    /// Returns the number of entries of the head.
+    pub(super) fn entries(&self) -> u64 {
+        7 + u64::from(self.policy.is_some()) + u64::from(self.base.is_some())
+    }
 }
 
 /// One blob to pack.
@@ -63,6 +73,8 @@ pub enum Body {
     Document(Vec<u8>),
     /// Fetched later, through [`super::BundleWriter::fill`].
     Payload,
+    /// Left out of a delta: the far side has it.
+    Omitted,
 }
 
 /// How a bundle is cut and compressed. Nothing of this enters the statement.
@@ -107,6 +119,9 @@ pub enum PlanError {
         /// What the bytes are.
         got: Content,
     },
+    /// Something is left out, and no bases say why.
+    #[error("{0} is left out, but the bundle states no bases")]
+    NoBase(Digest),
     /// A manifest or index came without its bytes.
     #[error("{0} is a manifest, and its bytes are not at hand")]
     ManifestWithoutBytes(Box<Descriptor>),
@@ -172,8 +187,9 @@ pub struct BundlePlan {
     pub(super) head: u64,
     media_types: Vec<MediaType>,
     media: Vec<u16>,
-    /// Entry of each ordinal.
+    /// Entry of each ordinal; beyond the last one where the blob is left out.
     places: Vec<u32>,
+    base_id: [u8; 32],
     statement: Vec<u8>,
     bundle_id: Digest,
     set_id: [u8; 32],
@@ -186,6 +202,9 @@ impl BundlePlan {
         let items = ordered(items)?;
         let mut packer = Packer::new(options.level, options.chunk_size).map_err(PlanError::Encoder)?;
         let inventory: Vec<InventoryRecord> = items.iter().map(record).collect();
+        if let Some(without) = inventory.iter().find(|record| record.omitted && papers.base.is_none()) {
+            return Err(PlanError::NoBase(without.digest.clone()));
+        }
         let listed = inventory::bytes(&inventory);
         let (statement, documents) = head_documents(&papers, &listed, &inventory)?;
         let mut pack = |bytes: &[u8]| -> Result<Stored, PlanError> {
@@ -202,6 +221,7 @@ impl BundlePlan {
         let (media_types, media) = intern(&items);
         for (ordinal, item) in items.into_iter().enumerate() {
             let stored = match item.body {
+                Body::Omitted => continue,
                 Body::Document(bytes) if !bytes.is_empty() => pack(&bytes)?,
                 _ if item.descriptor.size == 0 || item.descriptor.media_type.is_compressed() => Stored::Raw,
                 _ => Stored::Packed,
@@ -209,17 +229,14 @@ impl BundlePlan {
             entries.push(PlannedEntry { what: What::Blob(ordinal as u32), size: item.descriptor.size, stored });
         }
         sort_blobs(&mut entries[head as usize..], &inventory);
-        let mut places = vec![0; inventory.len()];
-        for (index, entry) in entries.iter().enumerate() {
-            if let What::Blob(ordinal) = entry.what {
-                places[ordinal as usize] = index as u32;
-            }
-        }
+        let places = places(&entries, inventory.len());
         let bundle_id = Digest::of(&statement);
+        let base_id = papers.base.as_deref().map_or([0; 32], trailer::sha256_of);
         let cut = Cut {
             bundle_id: trailer::sha256_of(&statement),
             chunk_size: options.chunk_size,
             limits: options.volume_size.clone().unwrap_or_else(|| 0.into()),
+            features: if papers.base.is_some() { header::DELTA } else { 0 },
             encoder: encoder_field(options.level),
         };
         let plan = Self {
@@ -233,6 +250,7 @@ impl BundlePlan {
             media_types,
             media,
             places,
+            base_id,
             statement,
             bundle_id,
         };
@@ -270,6 +288,17 @@ impl BundlePlan {
             }
         };
         self.entries.iter().map(region).collect()
+    }
+
+    /// Returns whether this is a delta, which may leave blobs out.
+    pub fn is_delta(&self) -> bool {
+        self.base_id != [0; 32]
+    }
+
+    /// Returns number and bytes of the blobs that are left out.
+    pub fn omitted(&self) -> (u64, u64) {
+        let omitted = self.inventory.iter().filter(|record| record.omitted).count() as u64;
+        (omitted, inventory::total(&self.inventory) - inventory::carried(&self.inventory))
     }
 
     /// Returns the digest of the statement: what is inside.
@@ -391,7 +420,7 @@ impl BundlePlan {
 
     /// Returns the entry of the blob with this ordinal.
     pub(super) fn entry_of(&self, ordinal: u32) -> Option<usize> {
-        self.places.get(ordinal as usize).map(|index| *index as usize)
+        self.places.get(ordinal as usize).map(|index| *index as usize).filter(|index| *index < self.entries.len())
     }
 
     /// Returns the header of volume `number`, which stands at `span`.
@@ -409,9 +438,21 @@ impl BundlePlan {
             plain_offset: span.plain_offset,
             first_item: span.first_item,
             chunk_size: self.cut.chunk_size,
+            base_id: self.base_id,
             encoder: self.cut.encoder,
         }
     }
+}
+
+/// Returns the entry of each ordinal; beyond the last one where a blob has none.
+fn places(entries: &[PlannedEntry], blobs: usize) -> Vec<u32> {
+    let mut places = vec![u32::MAX; blobs];
+    for (index, entry) in (0..).zip(entries) {
+        if let What::Blob(ordinal) = entry.what {
+            places[ordinal as usize] = index;
+        }
+    }
+    places
 }
 
 /// Returns the name of a blob in the tar stream.
@@ -442,11 +483,11 @@ fn ordered(items: Vec<Item>) -> Result<Vec<Item>, PlanError> {
         }
         let bytes: Option<&[u8]> = match &item.body {
             Body::Document(bytes) => Some(bytes),
-            Body::Payload if item.class == Class::Manifest => {
+            Body::Payload | Body::Omitted if item.class == Class::Manifest => {
                 return Err(PlanError::ManifestWithoutBytes(Box::new(want.clone())));
             }
             Body::Payload if want.size == 0 => Some(&[]),
-            Body::Payload => None,
+            Body::Payload | Body::Omitted => None,
         };
         if let Some(bytes) = bytes.filter(|bytes| !want.names_bytes(bytes)) {
             let digest = Digest::of_with(want.digest.algorithm(), bytes);
@@ -460,7 +501,8 @@ fn ordered(items: Vec<Item>) -> Result<Vec<Item>, PlanError> {
 }
 
 fn record(item: &Item) -> InventoryRecord {
-    InventoryRecord { digest: item.descriptor.digest.clone(), size: item.descriptor.size, class: item.class }
+    let omitted = matches!(item.body, Body::Omitted);
+    InventoryRecord { digest: item.descriptor.digest.clone(), size: item.descriptor.size, class: item.class, omitted }
 }
 
 type Documents<'a> = Vec<(usize, Vec<u8>)>;
@@ -473,7 +515,9 @@ fn head_documents<'a>(
 ) -> Result<(Vec<u8>, Documents<'a>), PlanError> {
     let mut stated: Vec<(usize, &[u8])> = vec![(0, OCI_LAYOUT), (1, &papers.index), (4, &papers.lock)];
     stated.extend(papers.policy.as_deref().map(|policy| (5, policy)));
-    stated.extend([(6, papers.evidence.as_slice()), (7, listed)]);
+    stated.push((6, papers.evidence.as_slice()));
+    stated.extend(papers.base.as_deref().map(|base| (7, base)));
+    stated.push((8, listed));
     for (number, bytes) in &stated {
         let (size, limit) = (bytes.len() as u64, limits::HEAD_DOCUMENT_BYTES);
         if size > limit {

@@ -37,9 +37,9 @@ pub struct Summary {
     pub volumes: u32,
     /// Bytes of all volumes.
     pub bytes: u64,
-    /// Number of blobs.
+    /// Number of blobs; those that a delta leaves out do not count.
     pub blobs: u64,
-    /// Bytes of all blobs.
+    /// Bytes of all of them.
     pub content: u64,
     /// Which physical cut was read.
     pub set_id: [u8; 32],
@@ -56,6 +56,17 @@ pub struct BundleReader {
     digests: Vec<[u8; 32]>,
     blob: Option<OpenBlob>,
     summary: Option<Summary>,
+}
+
+/// Sums up a walk that has come to its end.
+pub(super) fn summed_up(walk: &Walk) -> Summary {
+    Summary {
+        volumes: walk.volumes.header.number,
+        bytes: walk.volumes.bytes(),
+        blobs: walk.inventory.iter().filter(|record| !record.omitted).count() as u64,
+        content: super::inventory::carried(&walk.inventory),
+        set_id: walk.volumes.header.set_id,
+    }
 }
 
 /// Blob whose pieces are being read.
@@ -167,7 +178,7 @@ impl BundleReader {
         Ok(papers)
     }
 
-    /// Returns all blobs in the order of the inventory; empty before [`Self::papers`].
+    /// Returns all blobs in the order of the inventory, those that are left out too; empty before [`Self::papers`].
     pub fn inventory(&self) -> &[InventoryRecord] {
         &self.walk.inventory
     }
@@ -183,12 +194,12 @@ impl BundleReader {
         let (ordinal, is_document) = match self.step()? {
             Step::Blob(ordinal, is_document) => (ordinal, is_document),
             Step::End => {
-                self.summary = Some(self.summed_up());
+                self.summary = Some(summed_up(&self.walk));
                 return Ok(None);
             }
             _ => return Err(damaged(self.walk.spot(), "a blob is expected here")),
         };
-        let InventoryRecord { digest, size, class } = self.walk.inventory[ordinal as usize].clone();
+        let InventoryRecord { digest, size, class, .. } = self.walk.inventory[ordinal as usize].clone();
         let digester = Digester::new(digest.algorithm());
         self.blob = Some(OpenBlob { ordinal, digester, from: self.walk.spot() });
         let document = if is_document { Some(self.whole(size)?) } else { None };
@@ -220,17 +231,6 @@ impl BundleReader {
                 return Ok(summary);
             }
             self.next()?;
-        }
-    }
-
-    fn summed_up(&self) -> Summary {
-        let inventory = &self.walk.inventory;
-        Summary {
-            volumes: self.walk.volumes.header.number,
-            bytes: self.walk.volumes.bytes(),
-            blobs: inventory.len() as u64,
-            content: super::inventory::total(inventory),
-            set_id: self.set_id(),
         }
     }
 

@@ -15,7 +15,7 @@ use super::volume_files::VolumeFiles;
 use super::write_error::WriteError;
 use super::writer::State;
 use crate::model::limits;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -68,19 +68,25 @@ fn intact(path: &Path) -> io::Result<Option<Footer>> {
     Ok((footer.expected(&header, &table) == footer.digest).then_some(footer))
 }
 
-/// Returns the state of every blob of region A.
+/// Returns the state of every blob of region A. What was noted counts for the volumes in `standing` only.
 pub(super) fn blobs(
     plan: &BundlePlan,
     files: &VolumeFiles,
     noted: Vec<DoneBlob>,
+    standing: &BTreeSet<u32>,
 ) -> Result<BTreeMap<usize, State>, WriteError> {
     let mut states = BTreeMap::new();
+    let stride = frame::raw_length(u64::from(plan.options.chunk_size));
     for blob in noted {
         let index = plan.entry_of(blob.ordinal);
         let whole = |index: &usize| {
             let entry = &plan.entries[*index];
             let count = entry.size.div_ceil(u64::from(plan.options.chunk_size));
-            matches!(entry.stored, Stored::Raw) && count == blob.frames.len() as u64
+            let stands =
+                |chunk| plan.arranged.chunk(*index, chunk, stride).is_some_and(|at| standing.contains(&at.volume));
+            matches!(entry.stored, Stored::Raw)
+                && count == blob.frames.len() as u64
+                && (0..blob.frames.len() as u32).all(stands)
         };
         if let Some(index) = index.filter(whole) {
             states.insert(index, State::Done(blob.frames));

@@ -23,6 +23,11 @@ impl VolumeSizes {
         self.list[at]
     }
 
+    /// Returns the bytes of `total` volumes that are as large as they may be.
+    pub(super) fn sum(&self, total: u32) -> u64 {
+        (1..=total).fold(0, |sum, number| sum.saturating_add(self.of(number)))
+    }
+
     /// Returns the sizes up to the one that repeats.
     pub(super) fn list(&self) -> &[u64] {
         &self.list

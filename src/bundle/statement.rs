@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 const API_VERSION: &str = "airlift/v1alpha1";
 const KIND: &str = "BundleStatement";
+/// Name of the document that states the bases of a delta.
+pub(super) const BASE: &str = "airlift/base.json";
 
 /// Statement of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,19 @@ pub(super) struct Statement {
     kind: String,
     /// Documents of the head, in their order.
     pub documents: Vec<Named>,
+    /// Number of blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What of them is left out; absent in a bundle that is no delta.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub omitted: Option<Omitted>,
+}
+
+/// What a delta leaves out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Omitted {
     /// Number of blobs.
     pub blobs: u64,
     /// Their bytes.
@@ -49,14 +64,20 @@ pub(super) enum StatementError {
 }
 
 impl Statement {
-    /// States what the head and the inventory hold. The sum of all sizes must fit 63 bits.
+    /// States what the head and the inventory hold. The sum of all sizes must fit 63 bits. It is that of a delta where one
+    /// of the documents states bases.
     pub(super) fn new(documents: &[(&str, &[u8])], inventory: &[InventoryRecord]) -> Self {
         let named = |(name, bytes): &(&str, &[u8])| Named {
             name: (*name).to_owned(),
             digest: Digest::of(bytes),
             size: bytes.len() as u64,
         };
+        let omitted = || Omitted {
+            blobs: inventory.iter().filter(|record| record.omitted).count() as u64,
+            bytes: inventory::total(inventory) - inventory::carried(inventory),
+        };
         Self {
+            omitted: documents.iter().any(|(name, _)| *name == BASE).then(omitted),
             api_version: API_VERSION.to_owned(),
             kind: KIND.to_owned(),
             documents: documents.iter().map(named).collect(),
@@ -106,7 +127,7 @@ mod tests {
     use crate::bundle::Class;
 
     fn statement() -> Statement {
-        let blob = InventoryRecord { digest: Digest::of(b"x"), size: 7, class: Class::Payload };
+        let blob = InventoryRecord { digest: Digest::of(b"x"), size: 7, class: Class::Payload, omitted: false };
         Statement::new(&[("oci-layout", b"{}"), ("index.json", b"[]")], &[blob])
     }
 
@@ -127,6 +148,23 @@ mod tests {
         }
         let later = text.replace("v1alpha1", "v9");
         assert!(matches!(Statement::parse(later.as_bytes()), Err(StatementError::Later(v)) if v == "airlift/v9"));
+    }
+
+    #[test]
+    fn the_statement_of_a_delta_says_what_is_left_out() {
+        let blob = |text: &[u8], size, omitted| InventoryRecord {
+            digest: Digest::of(text),
+            size,
+            class: Class::Payload,
+            omitted,
+        };
+        let inventory = [blob(b"x", 7, false), blob(b"y", 100, true)];
+        let bytes = Statement::new(&[("oci-layout", b"{}"), (BASE, b"{}")], &inventory).to_bytes();
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        let ending = "\"blobs\":2,\"bytes\":107,\"omitted\":{\"blobs\":1,\"bytes\":100}}\n";
+        assert!(text.ends_with(ending), "{text}");
+        assert_eq!(Statement::parse(&bytes).unwrap().to_bytes(), bytes);
+        assert!(Statement::parse(text.replace("\"blobs\":1,", "").as_bytes()).is_err());
     }
 
     #[test]

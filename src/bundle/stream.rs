@@ -13,7 +13,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 /// Opens the source of one blob.
-type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send>, io::Error> + 'a;
+type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send + 'a>, io::Error> + 'a;
 
 /// Writes the whole bundle to `out`, asking `open` for each payload blob when its turn comes.
 ///
@@ -35,8 +35,8 @@ pub fn write_stream(
 }
 
 struct Stream<'a, 'b> {
-    payload: Payload<'a>,
-    out: &'b mut dyn Write,
+    payload: Payload<'a, 'b>,
+    out: &'a mut dyn Write,
 }
 
 impl Sink for Stream<'_, '_> {

@@ -15,6 +15,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files that are kept open at one time; more are opened again when they are needed.
@@ -31,8 +32,12 @@ pub(super) struct Names {
 impl Names {
     /// Returns the names of `plan` written to `out`; an ending `.airlift` of `out` is not doubled.
     pub(super) fn new(plan: &BundlePlan, out: &Path) -> Self {
-        let stem =
+        let mut stem =
             if out.extension().is_some_and(|e| e == "airlift") { out.with_extension("") } else { out.to_owned() };
+        // Nobody shall take a delta for a whole bundle, not even by its name.
+        if plan.is_delta() && stem.extension().is_none_or(|e| e != "delta") {
+            stem.as_mut_os_string().push(".delta");
+        }
         let digits = plan.options.volume_size.as_ref().map(|_| plan.most_volumes().to_string().len().max(3));
         Self { stem, digits }
     }
@@ -75,16 +80,23 @@ struct Open {
     unsynced: BTreeSet<u32>,
 }
 
+/// Bytes after which what was written is made durable, so that a power cut costs no more than that.
+pub(super) const SYNC_EVERY: u64 = 256 << 20;
+
 /// Files of one bundle.
 pub(super) struct VolumeFiles {
     pub(super) names: Names,
     open: Mutex<Open>,
+    /// Bytes written since the last sync.
+    loose: AtomicU64,
+    /// Whether a sync failed. The disk may have lost any bytes that were not durable then, so nothing more is claimed.
+    spoiled: AtomicBool,
 }
 
 impl VolumeFiles {
     /// Returns the files that bear `names`; nothing is touched yet.
     pub(super) fn new(names: Names) -> Self {
-        Self { names, open: Mutex::default() }
+        Self { names, open: Mutex::default(), loose: AtomicU64::new(0), spoiled: AtomicBool::new(false) }
     }
 
     /// Returns where volume `number` is now: its final name where it has got it, otherwise the other one.
@@ -151,10 +163,11 @@ impl VolumeFiles {
     pub(super) fn write(&self, at: Place, bytes: &[u8]) -> Result<(), WriteError> {
         let file = self.file(at.volume, true)?;
         self.lock().unsynced.insert(at.volume);
-        let allowed = disk::allowed(at.offset.saturating_add(bytes.len() as u64));
-        allowed
+        disk::allowed(at.offset.saturating_add(bytes.len() as u64))
             .and_then(|()| file.write_all_at(bytes, at.offset))
-            .map_err(|e| WriteError::disk("write", &self.path(at.volume), e))
+            .map_err(|e| WriteError::disk("write", &self.path(at.volume), e))?;
+        let length = bytes.len() as u64;
+        if self.loose.fetch_add(length, Ordering::Relaxed) + length >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }
 
     /// Reads bytes from a place; `false` where the file is shorter or not there.
@@ -184,20 +197,33 @@ impl VolumeFiles {
 
     /// Makes everything written so far durable.
     pub(super) fn sync(&self) -> Result<(), WriteError> {
+        self.loose.store(0, Ordering::Relaxed);
         let numbers = std::mem::take(&mut self.lock().unsynced);
-        for number in numbers {
-            let file = self.file(number, true)?;
-            file.sync_data().map_err(|e| WriteError::disk("sync", &self.path(number), e))?;
+        numbers.into_iter().try_for_each(|number| self.sync_one(number, File::sync_data))
+    }
+
+    /// Syncs one volume. Where that fails its bytes are given up: a later sync would succeed and prove nothing.
+    fn sync_one(&self, number: u32, sync: fn(&File) -> io::Result<()>) -> Result<(), WriteError> {
+        let synced = self.file(number, true).and_then(|file| {
+            let path = self.path(number);
+            sync(&file).map_err(|error| WriteError::disk("sync", &path, error))
+        });
+        if synced.is_err() {
+            self.spoiled.store(true, Ordering::Relaxed);
+            // What it has under its final name was durable before; a partial file is written anew by the next run.
+            drop(std::fs::remove_file(self.names.partial(number)));
         }
-        Ok(())
+        synced
+    }
+
+    /// Returns whether a sync failed.
+    pub(super) fn is_spoiled(&self) -> bool {
+        self.spoiled.load(Ordering::Relaxed)
     }
 
     /// Gives all volumes their final names, volume 1 last, and removes partial files behind the last volume.
     pub(super) fn publish(&self, total: u32) -> Result<Vec<PathBuf>, WriteError> {
-        for number in 1..=total {
-            let file = self.file(number, true)?;
-            file.sync_all().map_err(|e| WriteError::disk("sync", &self.path(number), e))?;
-        }
+        (1..=total).try_for_each(|number| self.sync_one(number, File::sync_all))?;
         if self.names.digits.is_some() {
             self.remove_beyond(total)?;
         }
@@ -260,4 +286,37 @@ fn remove(path: &Path) -> Result<(), WriteError> {
 
 fn open_file(path: &Path, create: bool) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(folder: &Path) -> VolumeFiles {
+        VolumeFiles::new(Names { stem: folder.join("b"), digits: None })
+    }
+
+    #[test]
+    fn a_partial_volume_whose_sync_failed_is_given_up_and_nothing_is_claimed_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        // It takes every byte and cannot be synced.
+        std::os::unix::fs::symlink("/dev/null", files.names.partial(1)).unwrap();
+        files.write(Place { volume: 1, offset: 0 }, b"volume").unwrap();
+        assert!(!files.is_spoiled());
+        let error = files.sync().unwrap_err().to_string();
+        assert!(error.starts_with("cannot sync"), "{error}");
+        assert!(files.is_spoiled());
+        assert!(files.names.partial(1).symlink_metadata().is_err());
+    }
+
+    #[test]
+    fn what_is_written_is_made_durable_from_time_to_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = files(folder.path());
+        std::os::unix::fs::symlink("/dev/null", files.names.partial(1)).unwrap();
+        files.loose.store(SYNC_EVERY - 6, Ordering::Relaxed);
+        assert!(files.write(Place { volume: 1, offset: 0 }, b"byte").is_ok());
+        assert!(files.write(Place { volume: 1, offset: 4 }, b"byte").is_err());
+    }
 }

@@ -139,6 +139,7 @@ impl Volumes {
             bundle_id: self.header.bundle_id,
             chunk_size: self.header.chunk_size,
             limits: VolumeSizes::new(&self.limits).unwrap_or_else(|| 0.into()),
+            features: self.header.features(),
             encoder: self.header.encoder,
         }
     }

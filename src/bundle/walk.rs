@@ -48,6 +48,7 @@ pub(super) struct Walk {
     pub(super) feed: Feed,
     pub(super) volumes: Volumes,
     pub(super) inventory: Vec<InventoryRecord>,
+    /// Ordinals of the blobs that must come.
     ordinals: HashMap<Digest, u32>,
     seen: u64,
     sequence: Sequence,
@@ -87,10 +88,14 @@ impl Walk {
 
     /// Tells the walk which blobs to expect, once that is known for sure. `false` where one stands twice.
     pub(super) fn expect(&mut self, inventory: Vec<InventoryRecord>) -> bool {
-        self.ordinals = (0..).zip(&inventory).map(|(ordinal, record)| (record.digest.clone(), ordinal)).collect();
-        self.volumes.expect_content(inventory::total(&inventory));
+        let mut ordinals: HashMap<Digest, u32> =
+            (0..).zip(&inventory).map(|(ordinal, record)| (record.digest.clone(), ordinal)).collect();
+        let once = ordinals.len() == inventory.len();
+        ordinals.retain(|_, ordinal| !inventory[*ordinal as usize].omitted);
+        self.ordinals = ordinals;
+        self.volumes.expect_content(inventory::carried(&inventory));
         self.inventory = inventory;
-        self.ordinals.len() == self.inventory.len()
+        once
     }
 
     /// Passes over the bodies of raw frames from now on, where the input is files.
@@ -195,7 +200,7 @@ impl Walk {
         self.count_glue(&framed.spot, content.len() as u64);
         self.memory.spare = framed.bytes;
         if self.next_head == HEAD.len() && content == tarhead::ending(self.before) {
-            let missing = self.inventory.len() as u64 - self.seen;
+            let missing = self.ordinals.len() as u64 - self.seen;
             self.ended = missing == 0;
             let what = format!("the content ends here, and {missing} blobs of the inventory did not come");
             return if self.ended { Ok(None) } else { Err(damaged(framed.spot, what)) };
@@ -225,8 +230,13 @@ impl Walk {
             return right.then(|| new(None, ordinal, None, None));
         }
         let number = HEAD.iter().position(|head| *head == name)?;
-        // The policy is the one document that may be left out.
-        let may_follow = number == self.next_head || (self.next_head == 5 && number == 6);
+        // The policy may be left out; the bases are there where the volumes say that this is a delta, and nowhere else.
+        let behind_evidence = if self.volumes.header.is_delta() { 7 } else { 8 };
+        let may_follow = match self.next_head {
+            5 => number == 5 || number == 6,
+            7 => number == behind_evidence,
+            next => number == next,
+        };
         let (coding, kind) = if number == 3 { (Coding::Raw, Kind::Slot) } else { (Coding::Packed, Kind::Document) };
         (may_follow && head_fits(number, size)).then(|| new(Some(number), 0, Some(coding), Some(kind)))
     }

@@ -5,6 +5,21 @@ use crate::model::{Content, Descriptor, Fault, FaultKind};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// What a disk lacks that takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lack {
+    /// Room, as was found before the first byte.
+    RoomBeforehand,
+    /// Room, as was found while writing.
+    Room,
+    /// Names for more files.
+    Files,
+    /// What a quota leaves to this user.
+    Quota,
+    /// Files of that size: the file system has a largest one.
+    FileSize,
+}
+
 /// Why a bundle could not be opened for writing or finished.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
@@ -20,7 +35,7 @@ pub enum WriteError {
         why: String,
     },
     /// The disk has no room.
-    #[error("{}", no_room(folder, *needed, *available))]
+    #[error("{}", no_room(folder, *needed, *available, *lack))]
     Full {
         /// Folder of the bundle.
         folder: PathBuf,
@@ -28,6 +43,8 @@ pub enum WriteError {
         needed: u64,
         /// Bytes that the file system offers.
         available: u64,
+        /// What it lacks.
+        lack: Lack,
     },
     /// A file would be larger than the file system or this session allows.
     #[error("{} takes no more: {size} bytes would be needed, and files there may have {largest}", .path.display())]
@@ -130,7 +147,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// The output stream failed.
-    #[error("cannot write the output")]
+    #[error("{}", output(.0))]
     Output(#[source] io::Error),
     /// Compression failed.
     #[error("cannot compress")]
@@ -193,28 +210,56 @@ fn finished_volumes(finished: u32) -> String {
     }
 }
 
-fn no_room(folder: &Path, needed: u64, available: u64) -> String {
+fn no_room(folder: &Path, needed: u64, available: u64, lack: Lack) -> String {
     let folder = folder.display();
-    match needed {
-        0 => format!("{folder} takes no more: the disk is full"),
-        _ => format!("{folder} has no room: {needed} bytes are needed, {available} are available"),
+    let why = match lack {
+        Lack::RoomBeforehand => {
+            return format!("{folder} has no room: {needed} bytes are needed, {available} are available");
+        }
+        Lack::Room => "the disk is full",
+        Lack::Files => "the disk has room, but no names for more files are left on it (inodes)",
+        Lack::Quota => "the quota of this user there is used up",
+        Lack::FileSize => "a file has the largest size that is allowed there",
+    };
+    let rest = if needed == 0 { String::new() } else { format!("{needed} bytes are still needed, ") };
+    format!("{folder} takes no more: {why}; {rest}{available} are available")
+}
+
+fn output(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => "the reader of the bundle went away before it had all of it",
+        io::ErrorKind::StorageFull => "the output takes no more",
+        _ => "cannot write the output",
     }
 }
 
 impl WriteError {
-    /// States that `what` could not be done with `path`; a disk without room is told apart.
+    /// States that a folder has less room than is needed, before anything is written.
+    pub fn no_room(folder: &Path, needed: u64, available: u64) -> Self {
+        Self::Full { folder: folder.to_owned(), needed, available, lack: Lack::RoomBeforehand }
+    }
+
+    /// States that `what` could not be done with `path`; a disk that takes no more is told apart.
     pub(super) fn disk(what: &'static str, path: &Path, source: io::Error) -> Self {
-        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
-        if source.kind() == FileTooLarge {
-            let largest = super::disk::largest_file(&super::disk::folder(path));
-            return Self::FileTooLarge { path: path.to_owned(), size: largest.saturating_add(1), largest };
+        let folder = if path.is_dir() { path.to_owned() } else { super::disk::folder(path) };
+        let (available, files) = super::disk::left(&folder).unwrap_or((0, 1));
+        let lack = match source.kind() {
+            io::ErrorKind::StorageFull if files == 0 && available > 0 => Lack::Files,
+            io::ErrorKind::StorageFull => Lack::Room,
+            io::ErrorKind::QuotaExceeded => Lack::Quota,
+            io::ErrorKind::FileTooLarge => Lack::FileSize,
+            _ => return Self::Disk { what, path: path.to_owned(), source },
+        };
+        Self::Full { folder, needed: 0, available, lack }
+    }
+
+    /// Adds how many bytes are still to be written, where a disk takes no more.
+    #[must_use]
+    pub(super) fn with_needed(self, bytes: u64) -> Self {
+        match self {
+            Self::Full { folder, needed: 0, available, lack } => Self::Full { folder, needed: bytes, available, lack },
+            other => other,
         }
-        if matches!(source.kind(), StorageFull | QuotaExceeded) {
-            let folder = if path.is_dir() { path.to_owned() } else { super::disk::folder(path) };
-            let available = super::disk::available(&folder).unwrap_or(0);
-            return Self::Full { folder, needed: 0, available };
-        }
-        Self::Disk { what, path: path.to_owned(), source }
     }
 
     /// Returns how a caller treats the error.

@@ -14,19 +14,16 @@ use super::plan::{BundlePlan, Stored, What};
 use super::region_b::RegionB;
 use super::rescan;
 use super::trailer::SLOT;
-use super::volume_files::{Names, VolumeFiles};
+use super::volume_files::{Names, SYNC_EVERY, VolumeFiles};
 use super::volume_set::VolumeSet;
 use super::volumes::{VolumeMark, volume_marks};
 use super::write_error::{FillError, WriteError};
 use crate::model::{Descriptor, Digest};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Bytes after which what was written is made durable and noted.
-const SYNC_EVERY: u64 = 256 << 20;
 
 /// What an earlier run left that is used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -87,7 +84,6 @@ pub struct BundleWriter {
     region_b: Mutex<RegionB>,
     unnoted: Mutex<Vec<DoneBlob>>,
     written: AtomicU64,
-    broken: AtomicBool,
     complete: Option<Vec<PathBuf>>,
 }
 
@@ -113,7 +109,6 @@ impl BundleWriter {
             blobs: Mutex::default(),
             unnoted: Mutex::default(),
             written: AtomicU64::new(0),
-            broken: AtomicBool::new(false),
             complete: None,
         };
         if let Err(error) = writer.take_up(known) {
@@ -132,23 +127,44 @@ impl BundleWriter {
         let set_id = self.plan.set_id();
         self.files.make_way(set_id, self.plan.arranged.cursor.number(), known.forgotten)?;
         self.room()?;
+        let standing = self.standing();
         lock(&self.journal).claim(set_id)?;
         self.reserve()?;
-        *lock(&self.blobs) = rescan::blobs(&self.plan, &self.files, known.done)?;
+        *lock(&self.blobs) = rescan::blobs(&self.plan, &self.files, known.done, &standing)?;
         lock(&self.region_b).resume(&self.plan, &self.files)
+    }
+
+    /// Returns the volumes that an earlier run left in their full length. What the journal says of others is void: a file
+    /// may have been lost with what was not durable, or removed by a person.
+    fn standing(&self) -> BTreeSet<u32> {
+        let whole = |(number, _, length): &(u32, &Span, u64)| {
+            let header = VolumeFiles::header_at(&self.files.path(*number));
+            self.files.length(*number) >= *length && header.is_some_and(|h| h.set_id == self.plan.set_id())
+        };
+        self.lengths().filter(whole).map(|(number, ..)| number).collect()
     }
 
     /// Fails where the disk has no room for what is known to be missing.
     fn room(&self) -> Result<(), WriteError> {
-        let kept = |number, length: u64| length.saturating_sub(self.files.kept(number));
-        let needed = self.lengths().map(|(number, _, length)| kept(number, length)).sum();
+        let needed = self.missing();
         let folder = self.files.names.folder();
         let largest = disk::largest_file(&folder);
         if let Some((number, _, size)) = self.lengths().find(|(_, _, length)| *length > largest) {
             return Err(WriteError::FileTooLarge { path: self.files.names.last(number), size, largest });
         }
         let available = disk::available(&folder).map_err(|e| WriteError::disk("ask for room in", &folder, e))?;
-        if needed > available { Err(WriteError::Full { folder, needed, available }) } else { Ok(()) }
+        if needed > available { Err(WriteError::no_room(&folder, needed, available)) } else { Ok(()) }
+    }
+
+    /// Returns the bytes that will be written at least and that the disk does not keep yet.
+    fn missing(&self) -> u64 {
+        let known: u64 = self.lengths().map(|(_, _, length)| length).sum();
+        let least = self.plan.bounds().map_or(known, |bounds| bounds.bytes.least);
+        let kept: u64 =
+            (1..=self.plan.most_volumes()).map(|number| self.files.kept(number)).take_while(|n| *n > 0).sum();
+        // Where a file lies apart from the others, it may hold more than its share.
+        let short = self.lengths().map(|(number, _, length)| length.saturating_sub(self.files.kept(number))).sum();
+        least.saturating_sub(kept).max(short)
     }
 
     /// Creates the files of all volumes that are known, with room for all of their bytes.
@@ -235,7 +251,8 @@ impl BundleWriter {
             if region_b.next(&self.plan) != Some((index, pending.from)) {
                 return Err(turn());
             }
-            return region_b.fill(&self.plan, &self.files, source, moved);
+            let filled = region_b.fill(&self.plan, &self.files, source, moved);
+            return filled.map_err(|error| self.short(error));
         }
         let progress = self.take(index, pending.from).ok_or_else(turn)?;
         let mut filling = Filling { writer: self, index, progress, keep: true };
@@ -245,8 +262,16 @@ impl BundleWriter {
             Ok(()) => self.done(index, pending.ordinal, progress.frames),
             Err(error) => {
                 self.put_back(index, keep.then_some(progress))?;
-                Err(error)
+                Err(self.short(error))
             }
+        }
+    }
+
+    /// Says how much room is lacking, where that is why.
+    fn short(&self, error: FillError) -> FillError {
+        match error {
+            FillError::Write(error) => FillError::Write(error.with_needed(self.missing())),
+            other => other,
         }
     }
 
@@ -288,11 +313,7 @@ impl BundleWriter {
     fn checkpoint(&self) -> Result<(), WriteError> {
         let mut journal = lock(&self.journal);
         let done = std::mem::take(&mut *lock(&self.unnoted));
-        let noted = self.files.sync().and_then(|()| journal.note(&done));
-        if noted.is_err() {
-            self.broken.store(true, Ordering::Relaxed);
-        }
-        noted
+        self.files.sync().and_then(|()| journal.note(&done))
     }
 
     fn place(&self, index: usize, chunk: u32) -> Option<Place> {
@@ -342,7 +363,7 @@ impl BundleWriter {
         for (number, length) in (1..).zip(&assembled.lengths) {
             self.files.set_length(number, *length)?;
         }
-        if self.broken.load(Ordering::Relaxed) {
+        if self.files.is_spoiled() {
             let source = std::io::Error::other("an earlier sync failed");
             return Err(WriteError::disk("sync", &self.files.names.folder(), source));
         }
@@ -359,7 +380,7 @@ impl BundleWriter {
 impl Drop for BundleWriter {
     /// Notes what is done, so that the next run need not hash it again. Losing this costs time only.
     fn drop(&mut self) {
-        if self.complete.is_none() && !lock(&self.unnoted).is_empty() {
+        if self.complete.is_none() && !self.files.is_spoiled() && !lock(&self.unnoted).is_empty() {
             let _ = self.checkpoint();
         }
     }

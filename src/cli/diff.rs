@@ -1,5 +1,6 @@
 //! `airlift diff`
 
+use super::basing::is_json;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE, PARTLY};
@@ -12,7 +13,6 @@ use crate::document::receipt::{self, Receipt};
 use crate::document::{Envelope, PaperError};
 use crate::flow::{Authors, Context, Difference, Holding, Medium, Prefix, compare, open_bundle, read_paper};
 use crate::model::json;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// Show what differs between two locks, bundles, receipts or places: added, removed, changed, and the bytes that it costs
@@ -97,13 +97,6 @@ fn holding(name: &str) -> Result<Holding, CliError> {
         lock::KIND => Ok(Holding::of_lock(&Lock::read(&bytes, name)?)),
         _ => Err(PaperError::Kind { place: name.to_owned(), found: kind, expected: "Lock or Receipt" }.into()),
     }
-}
-
-fn is_json(path: &Path) -> bool {
-    let mut first = [0; 1];
-    path.is_file()
-        && std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok()
-        && first == *b"{"
 }
 
 fn show(difference: &Difference, output: &Output) {

@@ -21,6 +21,17 @@ impl Environment {
         self.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
+    /// Returns the program that `variable` names, or the first file called `name` in the search path.
+    pub fn program(&self, variable: &str, name: &str) -> Option<PathBuf> {
+        if let Some(named) = self.get(variable) {
+            return Some(PathBuf::from(named));
+        }
+        std::env::split_paths(self.get("PATH")?)
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file())
+    }
+
     /// Returns the variable `name` in upper case or in lower case, as proxies are named both ways.
     pub fn either(&self, name: &str) -> Option<&str> {
         self.get(&name.to_lowercase()).or_else(|| self.get(name))

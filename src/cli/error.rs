@@ -1,6 +1,6 @@
 //! Turns any error into message, cause, hint and exit number. The numbers are part of the contract.
 
-use crate::bundle::{ReadClass, ReadError, WriteError};
+use crate::bundle::{Lack, ReadClass, ReadError, WriteError};
 use crate::document::PaperError;
 use crate::flow::{AUTHORS_HINT, FlowError, ItemFault};
 use crate::model::evidence::{FindingClass, Severity};
@@ -113,13 +113,14 @@ pub fn code(error: &FlowError) -> u8 {
     match error {
         FlowError::Paper(_) | FlowError::Discover(_) | FlowError::Usage(_) | FlowError::Plan(_) => USAGE,
         FlowError::Charts(_) | FlowError::Undecided(_) => USAGE,
-        FlowError::Trust(_) | FlowError::Seal(_) | FlowError::File { .. } => USAGE,
+        FlowError::Trust(_) | FlowError::Seal(_) => USAGE,
+        FlowError::File { source, .. } => file_code(source),
         FlowError::Root(_) | FlowError::Merge(_) => USAGE,
         FlowError::NotAccepted { .. } => REFUSED,
         FlowError::Tuf(error) => tuf_code(error),
         FlowError::Source(items) => items.iter().map(|item| fault_code(&item.fault, SOURCE)).max().unwrap_or(SOURCE),
         FlowError::Destination(item) => fault_code(&item.fault, DESTINATION),
-        FlowError::Content { .. } | FlowError::Incomplete { .. } => DAMAGED,
+        FlowError::Content { .. } | FlowError::Incomplete { .. } | FlowError::NotThere(_) => DAMAGED,
         FlowError::Refused(_) | FlowError::Unauthentic(_) | FlowError::UnacceptedPaper { .. } => REFUSED,
         FlowError::Write(error) => write_code(error),
         FlowError::Read(error) => read_code(error),
@@ -158,6 +159,24 @@ fn write_code(error: &WriteError) -> u8 {
     }
 }
 
+/// Returns the number for a file that could not be read or written: it is the disk's fault, or that of its name.
+fn file_code(error: &std::io::Error) -> u8 {
+    match error.kind() {
+        kind if is_full(kind) => PARTLY,
+        _ if wrong_place(error) => USAGE,
+        _ if error.raw_os_error() == Some(EIO) => INTERNAL,
+        _ => USAGE,
+    }
+}
+
+/// Number of the error by which a disk says that it cannot read or write.
+const EIO: i32 = 5;
+
+fn is_full(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(kind, StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// Returns whether a place was named that is not there or may not be written.
 fn wrong_place(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
@@ -170,7 +189,12 @@ fn read_code(error: &ReadError) -> u8 {
     {
         return fault_code(fault, USAGE);
     }
-    let absent = error.class() == ReadClass::Io || matches!(error, ReadError::NoVolumes { .. });
+    let absent = match error {
+        ReadError::NoVolumes { .. } => true,
+        // A medium that cannot be read has lost content; only a name that leads nowhere is the fault of a person.
+        ReadError::Io { source, .. } => wrong_place(source),
+        _ => error.class() == ReadClass::Io,
+    };
     if absent { USAGE } else { DAMAGED }
 }
 
@@ -211,6 +235,18 @@ fn write_hints(error: &WriteError) -> Vec<String> {
     vec![hint.to_owned()]
 }
 
+/// Says what to do where a disk takes no more.
+const fn room_hint(lack: Lack) -> &'static str {
+    match lack {
+        Lack::RoomBeforehand | Lack::Room => {
+            "make room, or name another disk, and run the same command again; what is written is kept"
+        }
+        Lack::Files => "remove files there, however small, and run the same command again; what is written is kept",
+        Lack::Quota => "have the quota raised, or remove files of this user, and run the same command again",
+        Lack::FileSize => "ask for smaller volumes with --volume-size; FAT32 takes files below 4GiB, so 4000MiB do",
+    }
+}
+
 fn hints(error: &FlowError) -> Vec<String> {
     let mut hints: Vec<String> = match error {
         FlowError::Refused(refusals) => refusals.iter().map(|refusal| refusal.hint.clone()).collect(),
@@ -227,6 +263,15 @@ fn hints(error: &FlowError) -> Vec<String> {
                     .to_owned(),
             ]
         }
+        FlowError::Write(WriteError::Full { lack, .. }) => vec![room_hint(*lack).to_owned()],
+        FlowError::Write(WriteError::Disk { source, .. }) if source.raw_os_error() == Some(EIO) => vec![
+            "the disk fails: what it lost is fetched again by the same command; better on another disk, with -o"
+                .to_owned(),
+        ],
+        FlowError::Write(WriteError::Output(_)) => {
+            vec!["see why the reader ended; a bundle through a pipe begins anew with the same command".to_owned()]
+        }
+        FlowError::File { source, .. } if is_full(source.kind()) => vec![room_hint(Lack::Room).to_owned()],
         FlowError::Write(error) => write_hints(error),
         FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
         _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),

@@ -38,6 +38,25 @@ pub fn parse_bytes(text: &str) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(|| format!("{text:?} is too large"))
 }
 
+/// Parses a rate: a size with or without `/s` behind it.
+pub fn parse_rate(text: &str) -> Result<u64, String> {
+    match parse_bytes(text.strip_suffix("/s").unwrap_or(text))? {
+        0 => Err(format!("{text:?} would take for ever")),
+        rate => Ok(rate),
+    }
+}
+
+/// Returns a time in its two largest units: `3 h 20 min`, `4 min 5 s`, `12 s`; at least one second.
+pub fn seconds(n: u64) -> String {
+    let n = n.max(1);
+    match (n / 86_400, n / 3_600 % 24, n / 60 % 60, n % 60) {
+        (0, 0, 0, s) => format!("{s} s"),
+        (0, 0, m, s) => format!("{m} min {s} s"),
+        (0, h, m, _) => format!("{h} h {m} min"),
+        (d, h, ..) => format!("{d} d {h} h"),
+    }
+}
+
 /// Returns rows of cells with their columns aligned, two blanks between them.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
@@ -70,6 +89,16 @@ mod tests {
         assert_eq!(parse_bytes("4GB"), Ok(4_000_000_000));
         assert_eq!(parse_bytes("12"), Ok(12));
         assert!(parse_bytes("64 parsecs").is_err() && parse_bytes("MiB").is_err() && parse_bytes("99999999T").is_err());
+    }
+
+    #[test]
+    fn rates_and_times_read_well() {
+        assert_eq!(parse_rate("100MB/s"), Ok(100_000_000));
+        assert_eq!(parse_rate("1MiB"), Ok(1 << 20));
+        assert!(parse_rate("0").is_err() && parse_rate("MB/s").is_err());
+        for (n, text) in [(0, "1 s"), (59, "59 s"), (245, "4 min 5 s"), (12_000, "3 h 20 min"), (180_000, "2 d 2 h")] {
+            assert_eq!(seconds(n), text);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::judging::Judging;
+use super::lacking::Lacking;
 use super::media::ReadingMedia;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
@@ -25,6 +26,8 @@ pub struct Arguments {
     media: ReadingMedia,
     #[command(flatten)]
     receiving: Receiving,
+    #[command(flatten)]
+    lacking: Lacking,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -54,7 +57,8 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         mode: arguments.receiving.mode(),
         now: &clock::now,
     };
-    let imported = import(request, place.destination(), &context)?;
+    let imported = import(request, place.destination(), &context)
+        .map_err(|error| arguments.lacking.asked_for(error, arguments.receiving.mode()))?;
     report(imported, (&arguments.receiving, &keys), arguments.output, output)?;
     Ok(DONE)
 }

@@ -11,7 +11,7 @@ use crate::document::countersignature::Mark;
 use crate::document::evidence::ArtifactEvidence;
 use crate::document::lock::LockedArtifact;
 use crate::flow::{
-    Inspected, bill_of_lading, check_publishable, checksum, inspect, publish, set_checksum, volume_list,
+    DeltaFacts, Inspected, bill_of_lading, check_publishable, checksum, inspect, publish, set_checksum, volume_list,
 };
 use crate::model::digest::hex;
 use crate::model::spoken::Spoken;
@@ -53,6 +53,8 @@ struct Contents<'a> {
     volumes: Vec<VolumeLine>,
     blobs: usize,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delta: Option<DeltaFacts>,
     artifacts: Vec<Line<'a>>,
 }
 
@@ -119,6 +121,7 @@ fn contents(inspected: &Inspected) -> Contents<'_> {
         volumes: inspected.volumes.volumes.iter().map(line).collect(),
         blobs: inventory.len(),
         bytes: inventory.iter().map(|record| record.size).sum(),
+        delta: opened.delta(),
         artifacts: lines.collect(),
     }
 }
@@ -127,6 +130,7 @@ fn show(contents: &Contents<'_>, output: &Output) {
     output.result(format!("bundle {}", contents.bundle));
     output.result(&contents.authenticity);
     super::marks::show(contents.signatures, output);
+    super::left_out::show(contents.delta.as_ref(), output);
     for volume in &contents.volumes {
         output.result(format!("  {}  {}  {}", volume.checksum, volume.file.display(), human::bytes(volume.bytes)));
     }

@@ -68,6 +68,16 @@ impl Judging {
         Ok((policy.to_text(), make_judge(&policy, base.as_deref())?))
     }
 
+    /// Returns the policy as text with its judge, and whether anything was said about signatures; where nothing was, it is
+    /// a policy that takes everything, fit for looking at sizes only.
+    pub fn judge_or_all(&self) -> Result<(String, Judge, bool), CliError> {
+        if self.named_judge()?.is_some() {
+            return self.judge().map(|(text, judge)| (text, judge, true));
+        }
+        let policy = Policy::from_flags(&Flags { allow_unsigned: vec!["**".to_owned()], ..Flags::default() })?;
+        Ok((policy.to_text(), make_judge(&policy, None)?, false))
+    }
+
     /// Returns a judge where anything was said about signatures.
     pub fn judge_if_asked(&self) -> Result<Option<Judge>, CliError> {
         Ok(self.named_judge()?.map(|(_, judge)| judge))

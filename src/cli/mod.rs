@@ -3,6 +3,7 @@
 //! The only room that speaks to people. Below it nothing prints, and nothing reads the environment or the clock.
 
 mod authoring;
+mod basing;
 mod clock;
 mod cluster;
 mod connect;
@@ -10,8 +11,12 @@ mod environment;
 mod error;
 mod human;
 mod judging;
+mod lacking;
+mod left_out;
 mod listing;
+mod loading;
 mod marks;
+mod measured;
 mod media;
 mod media_sizes;
 mod output;
@@ -23,6 +28,7 @@ mod rendering;
 mod reporting;
 mod rooting;
 mod signing;
+mod sourcing;
 mod volumes;
 mod wanting;
 
@@ -30,6 +36,7 @@ mod audit;
 mod countersign;
 mod demo;
 mod diff;
+mod estimate;
 mod generate;
 mod import;
 mod inspect;
@@ -39,9 +46,11 @@ mod pack;
 mod policy;
 mod receipt;
 mod resolve;
+mod seed;
 mod serve;
 mod sync;
 mod trust;
+mod unpack;
 mod verify;
 mod why;
 
@@ -93,6 +102,7 @@ enum Command {
     Resolve(resolve::Arguments),
     Why(why::Arguments),
     Audit(audit::Arguments),
+    Estimate(estimate::Arguments),
     Pack(pack::Arguments),
     Inspect(inspect::Arguments),
     Verify(verify::Arguments),
@@ -104,6 +114,8 @@ enum Command {
     Diff(diff::Arguments),
     Generate(generate::Arguments),
     Serve(serve::Arguments),
+    Seed(seed::Arguments),
+    Unpack(unpack::Arguments),
     Keygen(keygen::Arguments),
     Trust(trust::Arguments),
     Policy(policy::Arguments),
@@ -130,6 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Resolve(arguments) => resolve::run(arguments, &environment, &output),
         Command::Why(arguments) => why::run(arguments, &output),
         Command::Audit(arguments) => audit::run(arguments, &environment, &output),
+        Command::Estimate(arguments) => estimate::run(arguments, &environment, &output),
         Command::Pack(arguments) => pack::run(arguments, &environment, &output),
         Command::Inspect(arguments) => inspect::run(arguments, &environment, &output),
         Command::Verify(arguments) => verify::run(arguments, &environment, &output),
@@ -142,10 +155,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, environment: Environme
         Command::Diff(arguments) => diff::run(arguments, &environment, &output),
         Command::Generate(arguments) => generate::run(arguments, &output),
         Command::Serve(arguments) => serve::run(arguments, &environment, &output),
+        Command::Seed(arguments) => seed::run(arguments, &environment, &output),
+        Command::Unpack(arguments) => unpack::run(arguments, &environment, &output),
         Command::Keygen(arguments) => keygen::run(arguments, &environment, &output),
         Command::Trust(arguments) => trust::run(arguments, &environment, &output),
         Command::Demo(arguments) => demo::run(arguments, &environment, &output),
     };
+    let result = result.and_then(|code| output.closed().map(|()| code));
     match result {
         Ok(code) => ExitCode::from(code),
         Err(error) => ExitCode::from(output.fail(&error)),

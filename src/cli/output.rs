@@ -1,13 +1,16 @@
 //! Where the program speaks: results on standard output, everything else on standard error.
 
 use super::environment::Environment;
-use super::error::CliError;
+use super::error::{CliError, PARTLY};
 use super::progress::Progress;
 use super::{General, LogFormat};
 use crate::model::Finding;
 use crate::model::evidence::Severity;
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, ErrorKind, Write};
+use std::sync::{Mutex, PoisonError};
+
+const LOST: &str = "the work is done, but its result could not be written to standard output";
 
 /// Form of a result.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum, Default)]
@@ -25,6 +28,8 @@ pub struct Output {
     verbose: bool,
     json_log: bool,
     bars: bool,
+    /// Why a result could not be written, the first time.
+    lost: Mutex<Option<io::Error>>,
 }
 
 impl Output {
@@ -35,6 +40,7 @@ impl Output {
             verbose: general.verbose,
             json_log,
             bars: environment.terminal && !general.no_progress && !general.quiet && !json_log,
+            lost: Mutex::new(None),
         }
     }
 
@@ -45,8 +51,21 @@ impl Output {
 
     /// Prints a result.
     pub fn result(&self, text: impl Display) {
-        // A reader that closed the pipe has what it wanted; the work itself is judged by the exit number.
-        drop(writeln!(std::io::stdout().lock(), "{text}"));
+        if let Err(error) = writeln!(io::stdout().lock(), "{text}") {
+            self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+    }
+
+    /// Fails where a result was lost: on a full disk it is not there although the work is done.
+    ///
+    /// A reader that closed the pipe has what it wanted; the work itself is judged by the exit number.
+    pub fn closed(&self) -> Result<(), CliError> {
+        let flushed = io::stdout().lock().flush().err();
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take().or(flushed);
+        match lost.filter(|error| error.kind() != ErrorKind::BrokenPipe) {
+            Some(error) => Err(CliError { causes: vec![error.to_string()], code: PARTLY, ..CliError::usage(LOST) }),
+            None => Ok(()),
+        }
     }
 
     /// Prints a value as JSON with line breaks.

@@ -1,20 +1,23 @@
 //! `airlift pack`
 
+use super::basing::Basing;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
+use super::measured::measured;
 use super::media::WritingMedia;
 use super::media_sizes;
-use super::output::Output;
+use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::sourcing::Sourcing;
 use super::wanting::Wanting;
 use crate::bundle::{Options, VolumeSizes};
 use crate::flow::{
-    Context, PackRequest, Packed, Pins, Remembering, check_publishable, look_up, pack, pack_in_turn, pack_stream,
-    publish, volume_list,
+    Aims, Context, PackRequest, Packed, Pins, Remembering, check_publishable, estimate, look_up, pack, pack_in_turn,
+    pack_stream, publish, volume_list,
 };
 use std::io;
 use std::path::PathBuf;
@@ -27,7 +30,10 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     wanting: Wanting,
-    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output
+    #[command(flatten)]
+    sourcing: Sourcing,
+    /// Path prefix of the volumes: OUT.001.airlift, …; one file OUT.airlift without --volume-size; `-` for standard output.
+    /// A bundle that leaves something out has .delta behind OUT
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
     /// Largest size of each volume: 64MiB, 4GB, the name of a medium (cd, dvd, dvd-dl, bd, bd-dl, fat32, lto-8, …), or a list
@@ -39,6 +45,11 @@ pub struct Arguments {
     volume_list: Option<PathBuf>,
     #[command(flatten)]
     media: WritingMedia,
+    /// Say how large the bundle will be and whether there is room for it; fetch no payload and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    basing: Basing,
     #[command(flatten)]
     signing: Signing,
     #[command(flatten)]
@@ -53,18 +64,29 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     arguments.volume_list.as_deref().map_or(Ok(()), check_publishable)?;
     let target = arguments.media.target(&arguments.output)?;
-    let wanted = arguments.wanting.meant()?;
+    let beside = Some(&*arguments.output).filter(|out| out.as_os_str() != "-");
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
-    let remote = arguments.connecting.remote(environment)?;
-    let source = Remembering::new(&remote);
+    let basis = arguments.basing.basis()?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let opening = || arguments.connecting.remote(environment);
+    let supply = arguments.sourcing.supply(opening, (beside, environment), &context, output)?;
+    let wanted = supply.wanted(&arguments.wanting)?;
+    let source = Remembering::new(supply.source());
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
+    supply.check(&lookup.resolved.lock)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, options };
+    let asked = arguments.connecting.remote(environment)?;
+    let leaving = basis.leaving(&asked);
+    let request = PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &keys, leaving, options };
+    if arguments.dry_run {
+        let out = (arguments.output.as_os_str() != "-").then_some(arguments.output.as_path());
+        let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
+        return measured(&estimate, None, Form::Table, output);
+    }
     let packed = match target {
         Some(target) => pack_in_turn(request, &source, target, &context)?,
         None if arguments.output.as_os_str() == "-" => {
@@ -90,6 +112,10 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
         human::bytes(packed.payload),
         human::bytes(written.bytes)
     ));
+    if let Some((blobs, bytes)) = packed.omitted {
+        let (blobs, bytes) = (human::count(blobs, "blob"), human::bytes(bytes));
+        say(format!("left out {blobs}, {bytes}, which the far side has by its bases; import asks for each"));
+    }
     if packed.resumed > 0 {
         say(format!("{} of it were there from an earlier run", human::bytes(packed.resumed)));
     }

@@ -5,7 +5,6 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::judging::public_keys;
 use super::output::{Form, Output};
-use crate::document::receipt::Outcome;
 use crate::flow::{AcceptedReceipt, ReceiptDemand, accept_receipt, is_time};
 use crate::model::Digest;
 use serde::Serialize;
@@ -81,7 +80,7 @@ pub fn run(arguments: Arguments, output: &Output) -> Result<u8, CliError> {
 }
 
 fn show(verify: &Verify, AcceptedReceipt { receipt, keys }: &AcceptedReceipt, output: &Output) {
-    let arrived = receipt.artifacts.iter().filter(|a| !matches!(a.outcome, Outcome::Failed { .. })).count();
+    let arrived = receipt.artifacts.iter().filter(|a| a.outcome.is_there()).count();
     let artifacts = receipt.artifacts.len();
     match verify.output {
         Form::Json => output.json(&Checked {

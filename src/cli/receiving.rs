@@ -68,24 +68,39 @@ impl Receiving {
         if let Some(path) = self.receipt.as_deref().filter(|_| !self.dry_run) {
             check_publishable(path)?;
         }
-        if let Some(folder) = self.to.strip_prefix("oci:") {
-            let prefix = Prefix::parse("layout")?;
-            let stand_in = (self.dry_run && !Path::new(folder).exists()).then(tempfile::tempdir).transpose();
-            let stand_in = stand_in.map_err(|error| CliError::file(Path::new("the temporary folder"), &error))?;
-            let path = stand_in.as_ref().map_or(Path::new(folder), tempfile::TempDir::path);
-            let layout = Box::new(open_folder(path)?);
-            return Ok(Place::Folder { layout, prefix, _stand_in: stand_in });
-        }
-        let prefix = Prefix::parse(&self.to).map_err(|error| {
-            CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")
-        })?;
-        Ok(Place::Registry(Box::new(connecting.remote(environment)?), prefix))
+        open_place(&self.to, self.dry_run, connecting, environment)
     }
 
     /// Returns how the delivery is meant.
     pub const fn mode(&self) -> Mode {
         Mode { create_projects: self.create_projects, dry_run: self.dry_run }
     }
+}
+
+/// Opens the destination `to`; in a dry run a folder that is not there is not made.
+pub fn open_place(
+    to: &str,
+    dry_run: bool,
+    connecting: &Connecting,
+    environment: &Environment,
+) -> Result<Place, CliError> {
+    if let Some(folder) = to.strip_prefix("oci:").map(Path::new) {
+        let prefix = Prefix::parse("layout")?;
+        let stand_in = (dry_run && !folder.exists()).then(tempfile::tempdir).transpose();
+        let stand_in = stand_in.map_err(|error| CliError::file(Path::new("the temporary folder"), &error))?;
+        let path = stand_in.as_ref().map_or(folder, tempfile::TempDir::path);
+        let layout = open_folder(path)?;
+        let layout = Box::new(if stand_in.is_some() { layout.measuring(folder) } else { layout });
+        return Ok(Place::Folder { layout, prefix, _stand_in: stand_in });
+    }
+    if to.starts_with("oci-archive:") || to.starts_with("docker-archive:") {
+        let what = format!("{to}: an archive is written at one stroke, not filled like a registry");
+        return Err(CliError::usage(what).with_hint(format!("airlift unpack BUNDLE --to {to}")));
+    }
+    let prefix = Prefix::parse(to).map_err(|error| {
+        CliError::from(error).with_hint("a registry is named HOST[:PORT][/PREFIX], a folder oci:FOLDER")
+    })?;
+    Ok(Place::Registry(Box::new(connecting.remote(environment)?), prefix))
 }
 
 fn open_folder(path: &Path) -> Result<LayoutFolder, CliError> {
@@ -150,7 +165,7 @@ fn show(receipt: &Receipt, output: &Output) {
         moved.blobs_mounted,
         human::count(moved.documents_sent, "document"),
     ));
-    let arrived = receipt.artifacts.iter().filter(|a| !matches!(a.outcome, Outcome::Failed { .. })).count() as u64;
+    let arrived = receipt.artifacts.iter().filter(|a| a.outcome.is_there()).count() as u64;
     let whole = if receipt.complete { "complete" } else { "NOT complete" };
     let total = human::count(receipt.artifacts.len() as u64, "artifact");
     output.result(format!("{whole}: {arrived} of {total} at {} ({})", receipt.destination, receipt.product));
@@ -161,6 +176,7 @@ fn row(arrival: &Arrival) -> Vec<String> {
     let word = match &arrival.outcome {
         Outcome::Imported => "imported",
         Outcome::AlreadyThere => "already there",
+        Outcome::Waiting => "waits",
         Outcome::Failed { .. } => "FAILED",
     };
     let with = match arrival.attached.len() {

@@ -3,7 +3,6 @@
 use super::environment::Environment;
 use super::error::CliError;
 use crate::flow::{ChartReading, RendererChoice};
-use std::path::{Path, PathBuf};
 
 /// How charts are rendered.
 #[derive(clap::Args)]
@@ -29,7 +28,7 @@ enum Who {
 impl Rendering {
     /// Returns what was asked for.
     pub fn reading(&self, environment: &Environment) -> Result<ChartReading, CliError> {
-        let helm = helm(environment);
+        let helm = environment.program("AIRLIFT_HELM", "helm");
         let renderer = match (self.renderer, helm) {
             (Who::Own, _) | (Who::Auto, None) => RendererChoice::Own,
             (Who::Helm | Who::Auto, Some(path)) => RendererChoice::Helm(path),
@@ -40,15 +39,6 @@ impl Rendering {
         };
         Ok(ChartReading { renderer, leave_undecided: self.leave_undecided })
     }
-}
-
-/// Returns the program that is named, or the first of that name in the search path.
-fn helm(environment: &Environment) -> Option<PathBuf> {
-    if let Some(named) = environment.get("AIRLIFT_HELM") {
-        return Some(PathBuf::from(named));
-    }
-    let folders = environment.get("PATH")?.split(':').filter(|folder| !folder.is_empty());
-    folders.map(|folder| Path::new(folder).join("helm")).find(|path| path.is_file())
 }
 
 #[cfg(test)]

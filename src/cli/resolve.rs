@@ -10,7 +10,8 @@ use super::lock::destinations;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
 use super::signing::Signing;
-use crate::discover::Narrowing;
+use super::sourcing::{Sourcing, Supply};
+use crate::discover::{Narrowing, PlatformRule};
 use crate::document::lock::Lock;
 use crate::flow::{
     Context, FlowError, Pins, Remembering, Update, Wanted, list, look_up, note_beside, publish_signed, read_paper,
@@ -26,7 +27,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Mirror file
-    #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present = "from_kubeconfig")]
+    #[arg(short, long, value_name = "MIRROR.YAML", required_unless_present_any = ["from_kubeconfig", "from"])]
     file: Option<PathBuf>,
     /// Of all Blueprints and Flux releases that the mirror file wants for themselves (also as roots), take only those that fit,
     /// with what they need; a pattern such as `harbor` or `bp-h*`, repeatable. Its other sources stay as they are
@@ -37,6 +38,8 @@ pub struct Arguments {
     exclude: Vec<String>,
     #[command(flatten)]
     reaching: Reaching,
+    #[command(flatten)]
+    sourcing: Sourcing,
     /// Lock that is written; with --sign-key its signature stands beside it, with .sig behind the name
     #[arg(long, value_name = "AIRLIFT.LOCK", default_value = "airlift.lock")]
     lock: PathBuf,
@@ -64,14 +67,15 @@ pub struct Arguments {
     connecting: Connecting,
 }
 
-/// Returns what was named: a mirror file, or what a cluster runs.
-fn wanted(arguments: &Arguments, environment: &Environment) -> Result<Wanted, CliError> {
+/// Returns what was named: a mirror file, what a cluster runs, or everything in files.
+fn wanted(arguments: &Arguments, supply: &Supply, environment: &Environment) -> Result<Wanted, CliError> {
     match &arguments.file {
         Some(_) if arguments.reaching.is_given() => {
             let hint = "make one lock of each, and merge them";
             Err(CliError::usage("a mirror file and a cluster do not make one lock").with_hint(hint))
         }
         Some(file) => Ok(Wanted::Mirror(file.clone())),
+        None if !arguments.reaching.is_given() => supply.everything(PlatformRule::All),
         None => {
             let reached = arguments.reaching.reach(environment)?;
             let running = reached.cluster.running();
@@ -94,17 +98,18 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         names => Update::Named(names.to_vec()),
     };
     let keys = arguments.signing.keys(environment)?;
-    let remote = arguments.connecting.remote(environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let source = Remembering::new(&remote);
+    let opening = || arguments.connecting.remote(environment);
+    let supply = arguments.sourcing.supply(opening, (Some(&arguments.lock), environment), &context, output)?;
+    let source = Remembering::new(supply.source());
     let narrowing = Narrowing::new(&arguments.include, &arguments.exclude);
     let narrowing = narrowing.map_err(|error| CliError::usage(error.to_string()))?;
     let pins = Pins { earlier, update, charts: arguments.rendering.reading(environment)?, narrowing };
     if let (true, Some(file)) = (arguments.list, &arguments.file) {
         return listing::show(&list(file, &pins, &source, &context)?, arguments.output, output);
     }
-    let wanted = wanted(&arguments, environment)?;
+    let wanted = wanted(&arguments, &supply, environment)?;
     let lookup = look_up(&wanted, pins, &source, &context);
     if let (Err(FlowError::Undecided(seen)), Form::Json) = (&lookup, arguments.output) {
         output.json(&serde_json::json!({ "undecided": seen }));

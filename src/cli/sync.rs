@@ -9,17 +9,20 @@ use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::rendering::Rendering;
 use super::signing::Signing;
+use super::sourcing::Sourcing;
 use super::wanting::Wanting;
 use crate::flow::{Context, Pins, Remembering, SyncRequest, look_up, sync, take_guard};
 use std::path::PathBuf;
 
-/// Mirror from registries to a registry, with no bundle between
+/// Mirror from registries, or from files of another tool, to a registry, with no bundle between
 ///
 /// Fit for a scheduler: with --lock-file a run that overlaps another ends at once with exit 10; a run with nothing new writes nothing.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
     wanting: Wanting,
+    #[command(flatten)]
+    sourcing: Sourcing,
     #[command(flatten)]
     receiving: Receiving,
     #[command(flatten)]
@@ -42,17 +45,19 @@ pub struct Arguments {
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
     let who = || format!("process {} since {}", std::process::id(), clock::now());
     let _guard = arguments.lock_file.as_deref().map(|path| take_guard(path, &who())).transpose()?;
-    let wanted = arguments.wanting.meant()?;
     let (_, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
-    let remote = arguments.connecting.remote(environment)?;
-    let source = Remembering::new(&remote);
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
+    let opening = || arguments.connecting.remote(environment);
+    let supply = arguments.sourcing.supply(opening, (None, environment), &context, output)?;
+    let wanted = supply.wanted(&arguments.wanting)?;
+    let source = Remembering::new(supply.source());
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
     let lookup = look_up(&wanted, pins, &source, &context)?;
     output.findings(&lookup.findings);
+    supply.check(&lookup.resolved.lock)?;
     let request = SyncRequest {
         lock: lookup.resolved.lock,
         judge: &judge,

@@ -8,7 +8,7 @@ use super::judging::Judging;
 use super::media::ReadingMedia;
 use super::output::{Form, Output};
 use super::volumes::{checked_alone, heard, verify_alone};
-use super::{human, marks};
+use super::{human, left_out, marks};
 use crate::document::countersignature::PolicyReference;
 use crate::flow::{Context, Verified, VerifyRequest, verify};
 use crate::model::spoken::Spoken;
@@ -103,6 +103,7 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
     }
     marks::show(&verified.signatures, output);
     heard(&verified.heard, output);
+    left_out::show(verified.delta.as_ref(), output);
     let artifacts = human::count(verified.artifacts as u64, "artifact");
     let volumes = human::count(verified.volumes as u64, "volume");
     let bytes = human::bytes(verified.bytes);

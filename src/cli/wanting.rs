@@ -45,7 +45,13 @@ impl Wanting {
         }
     }
 
-    fn rule(&self) -> Result<PlatformRule, CliError> {
+    /// Returns whether nothing was named.
+    pub const fn is_silent(&self) -> bool {
+        self.file.is_none() && self.lock.is_none() && self.references.is_empty()
+    }
+
+    /// Returns the rule that holds for what is not in a mirror file or a lock.
+    pub fn rule(&self) -> Result<PlatformRule, CliError> {
         let parse = |text: &String| {
             Platform::parse(text).ok_or_else(|| {
                 CliError::usage(format!("{text:?} is no platform; linux/amd64 and linux/arm/v7 are some"))

@@ -4,6 +4,7 @@
 //! bundle and the receipt, as canonical JSON. Every paper opens with `apiVersion` and `kind`. A paper of a
 //! later version is refused, never guessed at. This room may name `model` only; it opens no file.
 
+pub mod base;
 pub mod chart_yaml;
 pub mod countersignature;
 pub mod date;
@@ -20,6 +21,7 @@ pub mod policy_table;
 pub mod quote;
 pub mod receipt;
 pub mod rendered;
+pub mod request;
 pub mod root_record;
 pub mod tuf_state;
 pub mod yaml;

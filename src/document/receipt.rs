@@ -73,6 +73,10 @@ pub struct Arrival {
     /// Evidence found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// Blobs that are there because it is, with those of what arrived with it, in the order of need. By them a receipt is a
+    /// base without asking anybody what its artifacts consist of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blobs: Vec<Digest>,
 }
 
 /// What became of an artifact.
@@ -83,11 +87,20 @@ pub enum Outcome {
     Imported,
     /// It was there already, to the digest.
     AlreadyThere,
+    /// Blobs of it were written; the rest comes with the delta that this bundle completes.
+    Waiting,
     /// It is not there.
     Failed {
         /// Reason in words.
         why: String,
     },
+}
+
+impl Outcome {
+    /// Returns whether the artifact is there, whole.
+    pub const fn is_there(&self) -> bool {
+        matches!(self, Self::Imported | Self::AlreadyThere)
+    }
 }
 
 /// What moved.

@@ -31,6 +31,8 @@ pub struct Lading<'a> {
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
+    /// What it leaves out, in words, where it is a delta.
+    pub delta: Option<String>,
     /// Policy under which the author packed, where the bundle has it.
     pub policy: Option<&'a PolicyReference>,
     /// Artifacts, in the order of the lock.
@@ -118,6 +120,7 @@ fn head(lading: &Lading<'_>) -> Markup {
                 ("Bundle", Some(code(lading.bundle))),
                 ("To read aloud", Some(Markup::around("code", "spoken", Spoken::of_digest(lading.bundle).to_string()))),
                 ("Content", Some(text(content))),
+                ("Delta", lading.delta.as_ref().map(text)),
                 ("Evidence", Some(text(evidence))),
                 ("Packed under", policy),
             ]),

@@ -2,7 +2,7 @@
 
 use super::error::FlowError;
 use super::import::Medium;
-use super::opened::{Opened, authenticate, open};
+use super::opened::{DeltaFacts, Opened, authenticate, open};
 use super::volume_list::spoken;
 use crate::bundle::{Input, VolumeMark, VolumeSet, volume_marks};
 use crate::document::countersignature::PolicyReference;
@@ -69,10 +69,24 @@ pub fn bill_of_lading(inspected: &Inspected) -> String {
         volumes: inspected.volumes.volumes.iter().map(line).collect(),
         blobs: inventory.len() as u64,
         bytes: inventory.iter().map(|record| record.size).sum(),
+        delta: inspected.opened.delta().map(|delta| said(&delta)),
         policy: policy.as_ref(),
         artifacts: artifacts.map(consignment).collect(),
         tool: concat!("airlift ", env!("CARGO_PKG_VERSION")),
     })
+}
+
+/// Says what a delta leaves out, and by whose word.
+fn said(delta: &DeltaFacts) -> String {
+    let sites: Vec<&str> = delta.sites.iter().map(|site| site.name.as_str()).collect();
+    let what = format!(
+        "{} blobs, {} bytes are left out and must be at the destination",
+        delta.omitted_blobs, delta.omitted_bytes
+    );
+    match &delta.supplements {
+        Some(bundle) => format!("completes bundle {bundle} at {}; {what}", sites.join(", ")),
+        None => format!("packed for {}; {what}", sites.join(", ")),
+    }
 }
 
 /// Returns the checksum of a volume in the form to be read aloud.

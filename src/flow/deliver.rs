@@ -131,6 +131,10 @@ impl<'a> Delivery<'a> {
         for blob in self.shipment.blobs_of_artifact(at) {
             self.ensure(&artifact.repository, &blob.descriptor)?;
         }
+        if artifact.waits {
+            self.state().outcomes[at] = Some(Outcome::Waiting);
+            return Ok(());
+        }
         for step in &artifact.documents {
             self.document(at, artifact, step)?;
         }
@@ -193,8 +197,13 @@ impl<'a> Delivery<'a> {
                 Err(fault) => last = Some(fault),
             }
         }
-        let nothing =
-            || Fault::new(FaultKind::Unavailable, place.to_string(), "the bytes cannot be read a second time");
+        let nothing = || {
+            Fault::new(
+                FaultKind::Unavailable,
+                place.to_string(),
+                "the bytes cannot be read a second time here: run the same command again",
+            )
+        };
         Err(fail(last.unwrap_or_else(nothing)))
     }
 

@@ -6,7 +6,7 @@ use super::opened::Opened;
 use super::plan_delivery::Prefix;
 use super::pool;
 use crate::document::lock::{Lock, Target};
-use crate::document::receipt::{Outcome, Receipt};
+use crate::document::receipt::Receipt;
 use crate::model::port::ImageSource;
 use crate::model::{Digest, Reference};
 use serde::Serialize;
@@ -46,7 +46,7 @@ impl Holding {
 
     /// Returns what arrived by a receipt; what failed is not there.
     pub fn of_receipt(receipt: &Receipt) -> Self {
-        let there = receipt.artifacts.iter().filter(|arrival| !matches!(arrival.outcome, Outcome::Failed { .. }));
+        let there = receipt.artifacts.iter().filter(|arrival| arrival.outcome.is_there());
         let held = there.map(|arrival| Held {
             source: arrival.source.to_string(),
             digest: arrival.digest.clone(),

@@ -3,6 +3,7 @@
 use crate::bundle::{PlanError, ReadError, WriteError};
 use crate::discover::{DiscoverError, Seen};
 use crate::document::PaperError;
+use crate::document::request::Request;
 use crate::model::{Digest, Fault, Finding};
 use crate::trust::{MergeError, RootError, SealError, TrustError, TufError};
 use std::collections::BTreeMap;
@@ -142,6 +143,9 @@ pub enum FlowError {
         /// What is missing.
         digest: Digest,
     },
+    /// The destination lacks what a delta leaves out.
+    #[error("{}", not_there(.0))]
+    NotThere(Box<Request>),
     /// The preflight found what would make the run fail.
     #[error("{}", findings(.0))]
     Preflight(Vec<Finding>),
@@ -211,6 +215,31 @@ fn refusals(items: &[Refusal]) -> String {
         items.len(),
         if items.len() == 1 { "artifact" } else { "artifacts" },
         lines.concat()
+    )
+}
+
+/// Lines that are shown of a list that is in the request file as well.
+const SHOWN: usize = 40;
+
+fn not_there(request: &Request) -> String {
+    let blobs = request.blobs();
+    let (count, bytes) = (blobs.len(), blobs.values().sum::<u64>());
+    let (noun, verb) = if count == 1 { ("blob", "is") } else { ("blobs", "are") };
+    let all = request.artifacts.iter().flat_map(|artifact| artifact.blobs.iter().map(move |blob| (artifact, blob)));
+    let lines: Vec<String> = all
+        .map(|(artifact, blob)| {
+            let name = artifact.source.at(&artifact.digest);
+            format!("\n  {} ({} bytes) for {name}", blob.digest, blob.size)
+        })
+        .collect();
+    let more = match lines.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        n => format!("\n  and {n} more"),
+    };
+    format!(
+        "{count} {noun} ({bytes} bytes) that this delta leaves out {verb} not at {}; nothing was sent:{}{more}",
+        request.destination,
+        lines[..lines.len().min(SHOWN)].concat()
     )
 }
 

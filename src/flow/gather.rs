@@ -26,6 +26,8 @@ pub struct Gathered {
     pub shipment: Shipment,
     /// Where each blob can be fetched.
     pub origin: BTreeMap<Digest, Repository>,
+    /// Documents and layers that were looked at to judge.
+    pub judged_by: BTreeSet<Digest>,
     /// What a person should know.
     pub warnings: Vec<Finding>,
 }
@@ -48,11 +50,12 @@ pub fn gather(
     let Collector { bytes, mut origin, mut warnings, discovery, .. } = collector;
     warnings.push(discovery.note());
     warnings.extend(notices(&lock, &evidence));
+    let judged_by = bytes.keys().cloned().collect();
     let mut shipment = Shipment::new(lock, evidence, bytes)?;
     let place = place_blobs(&shipment, &mut origin);
     fetch_small(&mut shipment, source, &place, threads)?;
     events.take(Event::Finished { stage: Stage::Judge });
-    Ok(Gathered { shipment, origin, warnings })
+    Ok(Gathered { shipment, origin, judged_by, warnings })
 }
 
 /// Collects documents, each once, and keeps what it found.

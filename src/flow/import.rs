@@ -6,10 +6,11 @@ use super::error::FlowError;
 use super::judge_again::judge_again;
 use super::notices::notices;
 use super::opened::{Opened, open};
-use super::plan_delivery::{BlobPlan, DeliveryPlan, Prefix, plan};
+use super::plan_delivery::{BlobPlan, DeliveryPlan, Prefix, plan_asking};
 use super::preflight::{self, Mode};
 use super::receipt::{Frame, receipt};
 use super::shipment::Shipment;
+use super::still_there::settle;
 use super::unknowable::clock_doubts;
 use crate::bundle::{BundleReader, Entry, Input, OpenBundle};
 use crate::document::receipt::Receipt;
@@ -72,7 +73,8 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
         Some(judge) => judge_again(&opened.shipment, judge)?,
         None => opened.shipment.evidence.clone(),
     };
-    let plan = plan(&opened.shipment, request.prefix, to, context)?;
+    let mut plan = plan_asking(&opened.shipment, request.prefix, to, context, &opened.doubted())?;
+    settle(&mut plan, &opened, request.prefix, to, context)?;
     let mut preflight = preflight::check(&opened.shipment, &plan, to, place, request.mode)?;
     preflight.findings.extend(notices(&opened.shipment.lock, &evidence));
     preflight.findings.extend(request.judge.iter().flat_map(|judge| clock_doubts(judge, &opened.shipment.evidence)));
@@ -87,7 +89,7 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
         items: plan.missing() as u64,
         bytes: shipment_bytes(&reader, &shipment),
     });
-    let failure = run(&delivery, reader, first, context).err();
+    let failure = context.or_stopped(run(&delivery, reader, first, context)).err();
     context.tell(Event::Finished { stage: Stage::Import });
     let why = failure.as_ref().map(ToString::to_string).unwrap_or_default();
     let (outcomes, moved) = delivery.finish(&why);
@@ -108,7 +110,12 @@ pub fn import(request: Request<'_>, to: &dyn Destination, context: &Context<'_>)
 
 fn shipment_bytes(reader: &BundleReader, shipment: &Shipment) -> u64 {
     let payload = |digest| shipment.document(digest).is_none() && shipment.small(digest).is_none();
-    reader.inventory().iter().filter(|record| payload(&record.digest)).map(|record| record.size).sum()
+    reader
+        .inventory()
+        .iter()
+        .filter(|record| !record.omitted && payload(&record.digest))
+        .map(|record| record.size)
+        .sum()
 }
 
 fn reopen(files: Option<&[PathBuf]>, want: &Descriptor) -> Result<Option<Box<dyn Read + Send>>, FlowError> {

@@ -2,14 +2,16 @@
 
 use super::error::FlowError;
 use super::shipment::Shipment;
-use crate::bundle::{BundleReader, Countersignature, Entry, Input, Papers};
+use crate::bundle::{BundleReader, Class, Countersignature, Entry, Input, Papers};
 use crate::document::PaperError;
+use crate::document::base::{BaseSite, BundleBase};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
 use crate::document::lock::Lock;
 use crate::model::Digest;
 use crate::trust::{Approval, Authors, BundleSeals, Countersigned};
-use std::collections::BTreeMap;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A bundle whose head was read and whose author was accepted.
 pub struct Opened {
@@ -21,6 +23,10 @@ pub struct Opened {
     pub shipment: Shipment,
     /// Papers as they stand in the bundle.
     pub papers: Papers,
+    /// Bases, where it is a delta.
+    pub base: Option<BundleBase>,
+    /// Blobs that it leaves out.
+    pub omitted: BTreeSet<Digest>,
     /// Who signed, or why it was accepted without.
     pub authenticity: String,
     /// Each signature over the bundle by itself.
@@ -29,6 +35,42 @@ pub struct Opened {
     pub accepted: Vec<Digest>,
     /// What the bundle is.
     pub bundle_id: Digest,
+}
+
+/// What a delta leaves out, and by whose word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeltaFacts {
+    /// Delta that this one completes, where it was packed by a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supplements: Option<Digest>,
+    /// Sites, each with its bases.
+    pub sites: Vec<BaseSite>,
+    /// Blobs that are left out.
+    pub omitted_blobs: u64,
+    /// Their bytes.
+    pub omitted_bytes: u64,
+}
+
+impl Opened {
+    /// Returns the blobs that a destination is asked for one by one, whatever manifests it has: all of a delta, which must not
+    /// rest on anything that is not there, and those of a supplement, which is there to repair.
+    pub fn doubted(&self) -> BTreeSet<Digest> {
+        let all = self.reader.inventory().iter().filter(|record| record.class != Class::Manifest);
+        all.filter(|_| self.base.is_some()).map(|record| record.digest.clone()).collect()
+    }
+
+    /// Returns what this bundle leaves out; `None` where it is no delta.
+    pub fn delta(&self) -> Option<DeltaFacts> {
+        let base = self.base.as_ref()?;
+        let omitted = self.reader.inventory().iter().filter(|record| record.omitted);
+        Some(DeltaFacts {
+            supplements: base.supplements.clone(),
+            sites: base.sites.clone(),
+            omitted_blobs: self.omitted.len() as u64,
+            omitted_bytes: omitted.map(|record| record.size).sum(),
+        })
+    }
 }
 
 /// Opens a bundle: nothing but the statement is believed before its signature is accepted.
@@ -40,6 +82,10 @@ pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
     let papers = reader.papers()?;
     let lock = Lock::read(&papers.lock, "airlift/lock.json").map_err(unreadable)?;
     let evidence = BundleEvidence::read(&papers.evidence, "airlift/evidence.json").map_err(unreadable)?;
+    let base = papers.base.as_deref().map(|bytes| BundleBase::read(bytes, "airlift/base.json")).transpose();
+    let base = base.map_err(unreadable)?;
+    let omitted = reader.inventory().iter().filter(|record| record.omitted).map(|record| record.digest.clone());
+    let omitted: BTreeSet<Digest> = omitted.collect();
     let mut bytes = BTreeMap::new();
     let mut first = None;
     while let Some(mut entry) = reader.next()? {
@@ -58,6 +104,8 @@ pub fn open(input: Input, authors: &Authors) -> Result<Opened, FlowError> {
         first,
         shipment,
         papers,
+        base,
+        omitted,
         authenticity,
         signatures: approval.marks,
         accepted: approval.accepted,

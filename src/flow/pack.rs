@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::error::{FlowError, ItemFault};
 use super::gather::Gathered;
+use super::leave_out::{Leaving, LeftOut, leave_out, narrowed};
 use super::making::Making;
 use super::shipment::Shipment;
 use super::{gather, pool};
@@ -28,6 +29,8 @@ pub struct Request<'a> {
     pub judge: &'a Judge,
     /// Keys that sign the bundle; none for a bundle that is not signed.
     pub keys: &'a [SigningKey],
+    /// What is left out.
+    pub leaving: Leaving<'a>,
     /// Physical layout.
     pub options: Options,
 }
@@ -40,6 +43,8 @@ pub struct Packed {
     pub artifacts: usize,
     /// Bytes of payload in it.
     pub payload: u64,
+    /// Blobs that were left out, and their bytes, where it is a delta.
+    pub omitted: Option<(u64, u64)>,
     /// Bytes that an earlier, interrupted run had written already.
     pub resumed: u64,
     /// What a person should know.
@@ -56,6 +61,8 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
+    let omitted = prepared.plan.is_delta().then(|| prepared.plan.omitted());
+    drop(prepared.shipment); // the plan holds what is written of it
     if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(|error| FlowError::file(folder, "cannot be made", error))?;
     }
@@ -71,11 +78,11 @@ pub fn pack(request: Request<'_>, source: &dyn Source, out: &Path, context: &Con
     });
     pending.sort_by_key(|p| (std::cmp::Reverse(p.descriptor.size - p.from), p.ordinal));
     let fill = |p: &Pending| fill(&writer, p, source, &prepared.origin, context);
-    pool::each(&pending, context.threads, fill)?;
-    pool::each(&ordered, 1, fill)?;
+    context.or_stopped(pool::each(&pending, context.threads, fill))?;
+    context.or_stopped(pool::each(&ordered, 1, fill))?;
     let written = writer.finish(envelope.as_deref())?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, resumed: resumed.bytes, warnings })
+    Ok(Packed { written, artifacts, payload, omitted, resumed: resumed.bytes, warnings })
 }
 
 /// Packs into a stream: the same bytes as an unsplit file, signed before the payload is seen.
@@ -90,18 +97,25 @@ pub fn pack_stream(
     let prepared = prepare(request, source, context)?;
     let envelope = prepared.seal()?;
     let (artifacts, payload, warnings) = (prepared.artifacts, prepared.plan.payload_bytes(), prepared.warnings);
+    let omitted = prepared.plan.is_delta().then(|| prepared.plan.omitted());
+    drop(prepared.shipment);
     context.tell(Event::Started { stage: Stage::Pack, items: 0, bytes: payload });
     let origin = &prepared.origin;
-    let mut open = |want: &Descriptor| open_at(source, origin, want, 0).map_err(Fault::into_io);
+    let mut open = |want: &Descriptor| {
+        open_at(source, origin, want, 0).map(|content| context.stoppable(content)).map_err(Fault::into_io)
+    };
     let moved = |bytes| context.tell(Event::Moved { stage: Stage::Pack, bytes });
-    let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved)?;
+    let written = write_stream(prepared.plan, envelope.as_deref(), out, &mut open, &moved);
+    let written = context.or_stopped(written.map_err(FlowError::from))?;
     context.tell(Event::Finished { stage: Stage::Pack });
-    Ok(Packed { written, artifacts, payload, resumed: 0, warnings })
+    Ok(Packed { written, artifacts, payload, omitted, resumed: 0, warnings })
 }
 
-/// Everything that is known before payload is fetched.
+/// A pack of which nothing is carried out yet.
 pub(super) struct Prepared<'a> {
     pub(super) plan: BundlePlan,
+    /// Everything that is not payload.
+    pub(super) shipment: Shipment,
     pub(super) origin: BTreeMap<Digest, Repository>,
     keys: &'a [SigningKey],
     pub(super) artifacts: usize,
@@ -119,25 +133,29 @@ impl Prepared<'_> {
     }
 }
 
-/// Gathers, judges and plans.
+/// Collects and judges everything but payload, and plans the bundle.
 pub(super) fn prepare<'a>(
     request: Request<'a>,
     source: &dyn Source,
     context: &Context<'_>,
 ) -> Result<Prepared<'a>, FlowError> {
-    let gathered = gather::gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
+    let lock = narrowed(request.lock, &request.leaving)?;
+    let gathered = gather::gather(lock, source, request.judge, context.threads.max(8), context.events)?;
     context.go_on()?;
-    let Gathered { mut shipment, origin, warnings } = gathered;
+    let Gathered { mut shipment, origin, judged_by, mut warnings } = gathered;
+    let left = leave_out(&request.leaving, (&shipment, &judged_by), source, context)?;
+    warnings.extend(left.iter().flat_map(|left| left.findings.clone()));
     shipment.evidence.trust_roots = request.judge.file_roots();
     let papers = Papers {
         index: index(&shipment),
         lock: shipment.lock.to_bytes(),
         policy: Some(request.policy.into_bytes()),
         evidence: shipment.evidence.to_bytes(),
+        base: left.as_ref().map(|left| left.paper.to_bytes()),
     };
     let artifacts = shipment.lock.artifacts.len();
-    let plan = BundlePlan::new(papers, items(&shipment), request.options)?;
-    Ok(Prepared { plan, origin, keys: request.keys, artifacts, warnings })
+    let plan = BundlePlan::new(papers, items(&shipment, left.as_ref()), request.options)?;
+    Ok(Prepared { plan, shipment, origin, keys: request.keys, artifacts, warnings })
 }
 
 /// Fetches one blob into its place; once more from the start where the bytes did not match.
@@ -153,8 +171,9 @@ fn fill(
     for round in 1..=TRIES {
         context.go_on()?;
         let item = || format!("{}@{}", place(origin, &pending.descriptor), pending.descriptor.digest);
-        let mut content = open_at(source, origin, &pending.descriptor, pending.from)
+        let content = open_at(source, origin, &pending.descriptor, pending.from)
             .map_err(|fault| FlowError::Source(vec![ItemFault { item: item(), fault }]))?;
+        let mut content = context.stoppable(content);
         match writer.fill(&pending, &mut *content, &moved) {
             Ok(()) => break,
             Err(FillError::Mismatch { .. } | FillError::Short { .. } | FillError::Long { .. }) if round < TRIES => {
@@ -197,7 +216,8 @@ pub(super) fn open_at(
 }
 
 /// Lists everything that the bundle carries, in lock order, what is pointed to first, each digest once.
-fn items(shipment: &Shipment) -> Vec<Item> {
+fn items(shipment: &Shipment, left: Option<&LeftOut>) -> Vec<Item> {
+    let is_left_out = |digest: &Digest| left.is_some_and(|left| left.blobs.contains(digest));
     let mut seen = BTreeSet::new();
     let mut items = Vec::new();
     for (at, artifact) in shipment.lock.artifacts.iter().enumerate() {
@@ -212,8 +232,11 @@ fn items(shipment: &Shipment) -> Vec<Item> {
         }
         for blob in shipment.blobs_of_artifact(at) {
             if seen.insert(blob.descriptor.digest.clone()) {
-                let body =
-                    shipment.small(&blob.descriptor.digest).map_or(Body::Payload, |b| Body::Document(b.to_vec()));
+                let body = match shipment.small(&blob.descriptor.digest) {
+                    _ if is_left_out(&blob.descriptor.digest) => Body::Omitted,
+                    Some(bytes) => Body::Document(bytes.to_vec()),
+                    None => Body::Payload,
+                };
                 items.push(Item { descriptor: blob.descriptor, class: blob.class, body });
             }
         }

@@ -85,6 +85,9 @@ pub struct ArtifactPlan {
     pub repository: Repository,
     /// Whether all of it is there already.
     pub present: bool,
+    /// Whether it waits for blobs that come with another bundle: those that are here are sent, and nothing is shown of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// Documents to send, in order: children, what is attached, the artifact itself. Empty when present.
     pub documents: Vec<DocumentStep>,
 }
@@ -112,6 +115,19 @@ pub struct BlobPlan {
     /// A repository of this destination that has it.
     #[serde(serialize_with = "path")]
     pub present_in: Option<Repository>,
+    /// Whether its bytes came with the documents: a small blob, which is sent to each repository and never mounted.
+    pub at_hand: bool,
+}
+
+impl BlobPlan {
+    /// Returns the bytes that are sent of it.
+    pub const fn bytes(&self) -> u64 {
+        match (self.at_hand, &self.present_in) {
+            (true, _) => self.descriptor.size * self.missing_in.len() as u64,
+            (false, None) => self.descriptor.size,
+            (false, Some(_)) => 0,
+        }
+    }
 }
 
 fn paths<S: serde::Serializer>(list: &[Repository], serializer: S) -> Result<S::Ok, S::Error> {
@@ -123,9 +139,11 @@ fn path<S: serde::Serializer>(one: &Option<Repository>, serializer: S) -> Result
 }
 
 impl DeliveryPlan {
-    /// Returns the bytes that must be sent: blobs that no repository of the destination has.
+    /// Returns the bytes that must be sent: blobs that no repository of the destination has, and small ones.
+    ///
+    /// A destination that cannot mount gets more: a blob once for each repository.
     pub fn bytes_to_send(&self) -> u64 {
-        self.blobs.iter().filter(|blob| blob.present_in.is_none()).map(|blob| blob.descriptor.size).sum()
+        self.blobs.iter().map(BlobPlan::bytes).sum()
     }
 
     /// Returns how many artifacts are not all there.
@@ -141,13 +159,27 @@ pub fn plan(
     to: &dyn Destination,
     context: &Context<'_>,
 ) -> Result<DeliveryPlan, FlowError> {
+    plan_asking(shipment, prefix, to, context, &BTreeSet::new())
+}
+
+/// As [`plan`], but of the blobs in `doubted` each is asked for by itself: an artifact is not taken to be there because its
+/// document is.
+pub fn plan_asking(
+    shipment: &Shipment,
+    prefix: &Prefix,
+    to: &dyn Destination,
+    context: &Context<'_>,
+    doubted: &BTreeSet<Digest>,
+) -> Result<DeliveryPlan, FlowError> {
     let items = shipment.lock.artifacts.len();
     context.tell(Event::Started { stage: Stage::Compare, items: items as u64, bytes: 0 });
     let repositories = repositories(shipment, prefix)?;
     let numbered: Vec<usize> = (0..items).collect();
     let states = pool::each(&numbered, context.threads, |at| {
         context.go_on()?;
-        state(shipment, *at, &repositories[*at], to)
+        let (present, notes) = state(shipment, *at, &repositories[*at], to)?;
+        let holds = present && holds_all(shipment, *at, (&repositories[*at], doubted), to)?;
+        Ok::<_, FlowError>((holds, notes))
     })?;
     let mut findings = Vec::new();
     let mut artifacts = Vec::new();
@@ -155,7 +187,13 @@ pub fn plan(
         findings.extend(notes);
         let repository = repositories[at].clone();
         let documents = if present { Vec::new() } else { documents(shipment, at) };
-        artifacts.push(ArtifactPlan { destination: name(shipment, at, &repository), repository, present, documents });
+        artifacts.push(ArtifactPlan {
+            destination: name(shipment, at, &repository),
+            repository,
+            present,
+            waits: false,
+            documents,
+        });
     }
     let blobs = blobs(shipment, &artifacts, to, context)?;
     context.tell(Event::Finished { stage: Stage::Compare });
@@ -226,6 +264,26 @@ fn state(
     Ok((present, findings))
 }
 
+/// Returns whether a repository has every blob of an artifact that is in doubt.
+fn holds_all(
+    shipment: &Shipment,
+    at: usize,
+    (repository, doubted): (&Repository, &BTreeSet<Digest>),
+    to: &dyn Destination,
+) -> Result<bool, FlowError> {
+    if doubted.is_empty() {
+        return Ok(true);
+    }
+    let blobs = shipment.blobs_of_artifact(at).into_iter().map(|blob| blob.descriptor);
+    for want in blobs.filter(|blob| doubted.contains(&blob.digest)) {
+        let fail = |fault| FlowError::destination(format!("{} in {repository}", want.digest), fault);
+        if !to.has(repository, &want).map_err(fail)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Returns the attached documents that are at hand, which are all but those about an index that was cut down.
 fn carried<'a>(shipment: &'a Shipment, attached: &'a [Attached]) -> impl Iterator<Item = &'a Attached> {
     attached.iter().filter(|a| shipment.document(&a.digest).is_some())
@@ -292,7 +350,8 @@ fn blobs(
             if has { present_in = present_in.or(Some(place)) } else { missing_in.push(place) }
         }
         if !missing_in.is_empty() {
-            plans.push(BlobPlan { descriptor: descriptor.clone(), missing_in, present_in });
+            let at_hand = shipment.small(&descriptor.digest).is_some();
+            plans.push(BlobPlan { descriptor: descriptor.clone(), missing_in, present_in, at_hand });
         }
     }
     Ok(plans)

@@ -4,8 +4,8 @@ use super::error::{FlowError, ItemFault};
 use super::plan_delivery::DeliveryPlan;
 use super::shipment::Shipment;
 use crate::model::evidence::{FindingClass, Severity};
-use crate::model::port::{Destination, PlaceState, ProjectState};
-use crate::model::{FaultKind, Finding, ImageDocument, Repository};
+use crate::model::port::{Destination, DiskState, PlaceState, ProjectState};
+use crate::model::{Digest, FaultKind, Finding, ImageDocument, Repository};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a preflight found.
@@ -34,6 +34,7 @@ pub fn check(
             findings.push(Finding::error(FindingClass::Destination, &place.product, what));
         }
         findings.extend(oversized(shipment, plan, &place));
+        findings.extend(place.disk.iter().filter_map(|disk| crowded(shipment, plan, disk)));
         findings.extend(doubled(shipment, plan));
         for (project, need) in needs(shipment, plan) {
             findings.extend(project_findings(&project, &need, to, mode)?);
@@ -80,6 +81,21 @@ fn needs(shipment: &Shipment, plan: &DeliveryPlan) -> BTreeMap<String, Need> {
         }
     }
     needs
+}
+
+/// Bytes in which disks are handed out.
+const BLOCK: u64 = 4096;
+
+/// Fails where a disk has no room for what would be written: each blob and each document once.
+fn crowded(shipment: &Shipment, plan: &DeliveryPlan, disk: &DiskState) -> Option<Finding> {
+    let steps = plan.artifacts.iter().flat_map(|artifact| &artifact.documents);
+    let documents: BTreeSet<&Digest> = steps.map(|step| &step.digest).collect();
+    let sizes = documents.into_iter().filter_map(|digest| Some(shipment.verbatim(digest)?.descriptor.size));
+    let blobs = plan.blobs.iter().filter(|blob| blob.present_in.is_none()).map(|blob| blob.descriptor.size);
+    let needed: u64 = blobs.chain(sizes).map(|size| size.div_ceil(BLOCK) * BLOCK).sum();
+    let what = format!("has no room: {needed} bytes are needed, {} are available", disk.available);
+    let finding = || Finding::error(FindingClass::Destination, &disk.folder, what);
+    (needed > disk.available).then(|| finding().with_hint("make room there, or name a folder on another disk"))
 }
 
 fn oversized(shipment: &Shipment, plan: &DeliveryPlan, place: &PlaceState) -> Vec<Finding> {

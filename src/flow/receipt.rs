@@ -38,9 +38,13 @@ pub fn receipt(
     plan: &DeliveryPlan,
     outcomes: Vec<Outcome>,
 ) -> Receipt {
-    let complete = outcomes.iter().all(|outcome| !matches!(outcome, Outcome::Failed { .. }));
+    let complete = outcomes.iter().all(Outcome::is_there);
     let artifacts = shipment.lock.artifacts.iter().zip(&evidence.artifacts).zip(&plan.artifacts).zip(outcomes);
-    let arrival = |(((locked, found), planned), outcome)| arrival(locked, found, planned, outcome);
+    let arrival = |(at, (((locked, found), planned), outcome)): (usize, (_, Outcome))| {
+        let blobs = if outcome.is_there() { shipment.blobs_of_artifact(at) } else { Vec::new() };
+        let blobs = blobs.into_iter().map(|blob| blob.descriptor.digest).collect();
+        Arrival { blobs, ..arrival(locked, found, planned, outcome) }
+    };
     Receipt {
         envelope: Envelope::new(KIND),
         tool: format!("airlift {}", env!("CARGO_PKG_VERSION")),
@@ -52,7 +56,7 @@ pub fn receipt(
         started: frame.started,
         finished: frame.finished,
         complete,
-        artifacts: artifacts.map(arrival).collect(),
+        artifacts: artifacts.enumerate().map(arrival).collect(),
         moved: frame.moved,
         findings: frame.findings,
     }
@@ -74,5 +78,6 @@ fn arrival(
         would_refuse: found.would_refuse.clone(),
         attached: found.attached.iter().map(|attached| attached.digest.clone()).collect(),
         evidence: found.judged.clone(),
+        blobs: Vec::new(),
     }
 }

@@ -6,7 +6,7 @@
 use super::checked::Checked;
 use super::error::FlowError;
 use super::judge_again::judge_again;
-use super::opened::open;
+use super::opened::{Opened, open};
 use super::shipment::Shipment;
 use crate::bundle::{Input, OpenBundle};
 use crate::document::lock::LockedArtifact;
@@ -48,15 +48,32 @@ pub fn shelve_bundle(volumes: &[PathBuf], authors: &Authors, judge: Option<&Judg
         return Err(FlowError::Content { item: "the bundle".to_owned(), why });
     }
     let mut assembly = Assembly::new(Arc::new(Volumes(bundle)))?;
-    for at in 0..opened.shipment.lock.artifacts.len() {
-        assembly.artifact(&opened.shipment, at)?;
+    let all = opened.shipment.lock.artifacts.len();
+    let whole: Vec<usize> = (0..all).filter(|at| is_whole(&opened, *at)).collect();
+    if whole.is_empty() && all > 0 {
+        let why =
+            "the bundle is a delta and holds no artifact whole; import it where its base is, and serve from there";
+        return Err(FlowError::Usage(why.to_owned()));
+    }
+    for at in &whole {
+        assembly.artifact(&opened.shipment, *at)?;
+    }
+    if whole.len() < all {
+        let what = format!("is a delta: {} of its {all} artifacts are not whole and not shown", all - whole.len());
+        assembly.findings.push(Finding::warning(FindingClass::Config, "the bundle", what));
     }
     Ok(Shelved {
         shelf: assembly.shelf,
-        artifacts: opened.shipment.lock.artifacts.len(),
+        artifacts: whole.len(),
         authenticity: Some(opened.authenticity),
         findings: assembly.findings,
     })
+}
+
+/// Returns whether a bundle leaves out nothing of artifact `at`. A registry with holes must not look whole.
+fn is_whole(opened: &Opened, at: usize) -> bool {
+    opened.omitted.is_empty()
+        || opened.shipment.blobs_of_artifact(at).iter().all(|blob| !opened.omitted.contains(&blob.descriptor.digest))
 }
 
 /// Shelves the OCI image layout in `folder`. Entries without a name stand under that of the folder.

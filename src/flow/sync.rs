@@ -43,7 +43,7 @@ pub fn sync(
     let source: &dyn Source = &making;
     let place =
         to.place(request.prefix.host()).map_err(|fault| FlowError::destination(request.prefix.to_string(), fault))?;
-    let Gathered { shipment, origin, warnings } =
+    let Gathered { shipment, origin, warnings, .. } =
         gather(request.lock, source, request.judge, context.threads.max(8), context.events)?;
     let mut plan = plan(&shipment, request.prefix, to, context)?;
     plan.findings.extend(warnings);
@@ -57,7 +57,7 @@ pub fn sync(
     };
     let delivery = Delivery::new(&plan, &shipment, to, context, &open);
     context.tell(Event::Started { stage: Stage::Import, items: plan.missing() as u64, bytes: plan.bytes_to_send() });
-    let failure = run(&delivery, &open, context).err();
+    let failure = context.or_stopped(run(&delivery, &open, context)).err();
     context.tell(Event::Finished { stage: Stage::Import });
     let why = failure.as_ref().map(ToString::to_string).unwrap_or_default();
     let (outcomes, moved) = delivery.finish(&why);
@@ -80,7 +80,8 @@ fn run(delivery: &Delivery<'_>, open: Reopen<'_>, context: &Context<'_>) -> Resu
     pool::each(&delivery.ready(), context.threads, |at| delivery.publish(*at))?;
     pool::each(&delivery.streamed(), context.threads, |blob| {
         context.go_on()?;
-        let Some(mut content) = open(&blob.descriptor)? else { return delivery.blob(blob, None) };
+        let Some(content) = open(&blob.descriptor)? else { return delivery.blob(blob, None) };
+        let mut content = context.stoppable(content);
         let mut counted = Counted { content: &mut *content, context, broke: false };
         match delivery.blob(blob, Some(Content::Unchecked(&mut counted))) {
             // The destination only passed on that the source ended early.

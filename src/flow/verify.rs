@@ -5,7 +5,7 @@ use super::error::{FlowError, Refusal};
 use super::import::Medium;
 use super::judge_again::judge_again;
 use super::notices::notices;
-use super::opened::{Opened, authenticate, open};
+use super::opened::{DeltaFacts, Opened, authenticate, open};
 use super::unknowable::{clock_doubts, not_known};
 use super::volume_list::{Checksums, Heard};
 use crate::bundle::{Checked, Input, VolumeSet, check, volume_marks};
@@ -55,6 +55,9 @@ pub struct Verified {
     /// What the checksums that were told are those of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub heard: Vec<Heard>,
+    /// What it leaves out, where it is a delta.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delta: Option<DeltaFacts>,
     /// Evidence found, where a policy was given.
     pub evidence: Option<BundleEvidence>,
     /// Everything that is wrong, worst first, and what is worth knowing.
@@ -143,6 +146,7 @@ fn report(
         bytes: seen.bytes,
         volumes: seen.volumes,
         heard: Vec::new(),
+        delta: None,
         evidence: None,
         findings: checked.findings,
         not_known: Vec::new(),
@@ -154,6 +158,7 @@ fn report(
     match head {
         Some(Ok(opened)) => {
             verified.artifacts = opened.shipment.lock.artifacts.len();
+            verified.delta = opened.delta();
             policy(&mut verified, &opened, judge);
         }
         Some(Err(error)) if verified.holds() => verified.findings.push(content(&error)),
@@ -214,6 +219,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         bytes: 0,
         volumes: 0,
         heard: Vec::new(),
+        delta: opened.delta(),
         evidence: None,
         findings: Vec::new(),
         not_known: Vec::new(),

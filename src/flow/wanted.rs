@@ -15,6 +15,7 @@ use crate::model::evidence::FindingClass;
 use crate::model::port::Source;
 use crate::model::running::RunningImage;
 use crate::model::{Finding, ImageRef, limits};
+use crate::store::archive::Offer;
 use crate::trust::{LOCK_STATEMENT, PublicKey};
 use std::fs::File;
 use std::io::Read;
@@ -33,6 +34,8 @@ pub enum Wanted {
     SignedLock(PathBuf, Vec<PublicKey>),
     /// What a cluster runs.
     Running(Vec<RunningImage>, String),
+    /// What files of another tool offer, all under one platform rule.
+    Offered(Vec<Offer>, PlatformRule),
 }
 
 /// A lock with what was noticed while it was made.
@@ -76,16 +79,23 @@ pub fn look_up(wanted: &Wanted, pins: Pins, source: &dyn Source, context: &Conte
             Ok(Lookup { resolved: resolve(wishes, source, context)?, findings: wanted.findings })
         }
         Wanted::References(images, platforms) => {
-            let found = images.iter().map(|image| typed(image, platforms)).collect();
-            let update = pins.update.clone();
-            let (earlier, pinned) = (pins.earlier, Vec::new());
-            let wishes = Wishes { found, destination: &same_name, earlier, update: pins.update, pinned };
-            let resolved = resolve(wishes, source, context)?;
-            update.check(&resolved.lock.artifacts)?;
-            Ok(Lookup { resolved, findings: Vec::new() })
+            named(images.iter().map(|image| typed(image, platforms)).collect(), pins, source, context)
+        }
+        Wanted::Offered(offers, platforms) => {
+            named(offers.iter().map(|offer| offered(offer, platforms)).collect(), pins, source, context)
         }
         Wanted::Mirror(path) => mirrored(path, pins, source, context),
     }
+}
+
+/// Pins what was named one by one, under the names that its source has.
+fn named(found: Vec<Found>, pins: Pins, source: &dyn Source, context: &Context<'_>) -> Result<Lookup, FlowError> {
+    let update = pins.update.clone();
+    let (earlier, pinned) = (pins.earlier, Vec::new());
+    let wishes = Wishes { found, destination: &same_name, earlier, update: pins.update, pinned };
+    let resolved = resolve(wishes, source, context)?;
+    update.check(&resolved.lock.artifacts)?;
+    Ok(Lookup { resolved, findings: Vec::new() })
 }
 
 /// What a mirror file wants, with nothing but its charts pinned.
@@ -179,6 +189,11 @@ fn typed(image: &ImageRef, platforms: &PlatformRule) -> Found {
         notes: Vec::new(),
         platforms: platforms.clone(),
     }
+}
+
+fn offered(offer: &Offer, platforms: &PlatformRule) -> Found {
+    let why = format!("everything in {}", offer.label);
+    Found { why: vec![why], ..typed(&offer.name, platforms) }
 }
 
 /// Returns the source's own repository and tag as the place at a destination.

@@ -71,6 +71,8 @@ pub const CATALOGUE_ARCHIVE_BYTES: u64 = 4 << 30;
 pub const KUBECONFIG_BYTES: u64 = 4 << 20;
 /// One page of a list of pods, in bytes.
 pub const CLUSTER_PAGE_BYTES: usize = 64 << 20;
+/// List that the container runtime of a machine gives, in bytes.
+pub const NODE_LIST_BYTES: usize = 16 << 20;
 /// Nesting of JSON and YAML documents.
 pub const NESTING: usize = 128;
 /// Volumes of one bundle.
@@ -117,3 +119,19 @@ pub const CHART_YAML_BYTES: u64 = 1 << 20;
 pub const FILE_PROBE_BYTES: u64 = 64 << 20;
 /// Tags of one repository whose date is looked up.
 pub const DATED_TAGS: usize = 500;
+/// Files and links of one archive, or of one folder, that another tool made.
+pub const ARCHIVE_ENTRIES: usize = 1_000_000;
+/// Name of a file or target of a link in such an archive, in bytes.
+pub const ARCHIVE_NAME_BYTES: usize = 4 << 10;
+/// All names of one such archive or folder, in bytes.
+pub const ARCHIVE_NAMES_BYTES: usize = 128 << 20;
+/// Extended header (pax) of one entry of a tar, in bytes.
+pub const ARCHIVE_PAX_BYTES: u64 = 64 << 10;
+/// Bytes that come out of a compressed archive however small it is.
+pub const ARCHIVE_SLACK_BYTES: u64 = 64 << 20;
+/// Bytes that come out of a compressed archive for each byte of it, beyond the slack.
+pub const ARCHIVE_RATIO: u64 = 500;
+/// Largest window of a zstd frame of an archive, as the logarithm of its bytes: what `zstd --long` writes.
+pub const ARCHIVE_WINDOW_LOG: u32 = 27;
+/// Files that one archive was cut into, or archives of one set.
+pub const ARCHIVE_PARTS: usize = 1_000;

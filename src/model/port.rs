@@ -97,6 +97,17 @@ pub struct PlaceState {
     pub manifest_limit: u64,
     /// Warnings worth showing before a run: an address that differs from the one it believes to have, ….
     pub notes: Vec<String>,
+    /// The disk under it, where that is one of this machine.
+    pub disk: Option<DiskState>,
+}
+
+/// Room on a disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskState {
+    /// Folder that is filled.
+    pub folder: String,
+    /// Bytes that its file system offers.
+    pub available: u64,
 }
 
 /// One project of a destination: in Harbor the first part of a path; elsewhere there is one that has no limits.

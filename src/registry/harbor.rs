@@ -167,6 +167,7 @@ impl Shared {
                     read_only: false,
                     manifest_limit: MANIFEST_LIMIT,
                     notes: Vec::new(),
+                    disk: None,
                 });
             };
             Ok(instance.state(&host))
@@ -326,7 +327,7 @@ impl Instance {
             notes.push(format!("it believes to be at {external}, and is used at {ours}"));
         }
         let product = version.map_or_else(|| "Harbor".to_owned(), |v| format!("Harbor {v}"));
-        PlaceState { product, read_only: self.read_only, manifest_limit: MANIFEST_LIMIT, notes }
+        PlaceState { product, read_only: self.read_only, manifest_limit: MANIFEST_LIMIT, notes, disk: None }
     }
 }
 

@@ -6,8 +6,8 @@
 
 use super::put::{PutError, put};
 use crate::model::port::{
-    BlobSink, BlobSource, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState, ProjectState,
-    Projects,
+    BlobSink, BlobSource, DiskState, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState,
+    ProjectState, Projects,
 };
 use crate::model::{
     Content, Descriptor, Digest, Fault, FaultKind, FileUrl, ImageDocument, MediaType, Reference, Repository, Tag, json,
@@ -50,6 +50,8 @@ struct IndexFile {
 /// OCI image layout that this run fills and reads.
 pub struct LayoutFolder {
     root: PathBuf,
+    /// Folder whose file system is asked for room.
+    measured: PathBuf,
     index: Mutex<Vec<Descriptor>>,
     // Held for its kernel lock, which dies with the process.
     _guard: File,
@@ -80,7 +82,7 @@ impl LayoutFolder {
         check_version(root)?;
         let manifests = if index.exists() { read_index(root)? } else { Vec::new() };
         sweep(root).map_err(disk)?;
-        Ok(Self { root: root.to_owned(), index: Mutex::new(manifests), _guard: guard })
+        Ok(Self { root: root.to_owned(), measured: root.to_owned(), index: Mutex::new(manifests), _guard: guard })
     }
 
     /// Opens a finished layout for reading only: nothing is written, swept or made, so the medium may be read-only.
@@ -96,7 +98,15 @@ impl LayoutFolder {
             return Err(OpenError::Foreign(root.to_owned(), "oci-layout is missing".to_owned()));
         }
         check_version(root)?;
-        Ok(Self { root: root.to_owned(), index: Mutex::new(read_index(root)?), _guard: guard })
+        let index = Mutex::new(read_index(root)?);
+        Ok(Self { root: root.to_owned(), measured: root.to_owned(), index, _guard: guard })
+    }
+
+    /// Answers questions about room for `folder` instead: for a stand-in of a layout that is not made yet.
+    #[must_use]
+    pub fn measuring(self, folder: &Path) -> Self {
+        let there = folder.ancestors().find(|above| above.is_dir() && !above.as_os_str().is_empty());
+        Self { measured: there.unwrap_or(Path::new(".")).to_owned(), ..self }
     }
 
     /// Returns the entries of `index.json` with the name that each has there.
@@ -115,6 +125,18 @@ impl LayoutFolder {
 
     fn fault(&self, kind: FaultKind, what: impl Into<String>) -> Fault {
         Fault::new(kind, self.root.display().to_string(), what)
+    }
+
+    /// States that `want` could not be written; a disk that takes no more is told with its room.
+    fn unwritten(&self, want: &Descriptor, source: io::Error) -> Fault {
+        let place = self.root.display().to_string();
+        let fault = Fault::local(place, format!("cannot write {want}"), source);
+        if fault.kind != FaultKind::Full {
+            return fault;
+        }
+        let what =
+            format!("takes no more: {want} is to be written, {} bytes are available", free(&self.root).unwrap_or(0));
+        Fault { what, ..fault }.with_hint("make room there, or remove other files; what is whole stays")
     }
 
     fn read_document(&self, media_type: &MediaType, digest: &Digest) -> Result<ManifestBytes, Fault> {
@@ -178,6 +200,12 @@ impl LayoutFolder {
         }
         Ok(())
     }
+}
+
+/// Returns the bytes that the file system of `folder` offers to this user.
+fn free(folder: &Path) -> io::Result<u64> {
+    let found = rustix::fs::statvfs(folder)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize))
 }
 
 /// Refuses a layout of another version: what it means is not known.
@@ -341,9 +369,7 @@ impl BlobSink for LayoutFolder {
             PutError::Source { want, source } => {
                 Fault::from_io(source, &self.root.display().to_string(), &format!("the source of {want} failed"))
             }
-            PutError::Disk { want, source } => {
-                Fault::local(self.root.display().to_string(), format!("cannot write {want}"), source)
-            }
+            PutError::Disk { want, source } => self.unwritten(&want, source),
         })
     }
 
@@ -376,8 +402,15 @@ impl ImageSink for LayoutFolder {
 
 impl Projects for LayoutFolder {
     fn place(&self, _: &str) -> Result<PlaceState, Fault> {
-        let product = "OCI layout".to_owned();
-        Ok(PlaceState { product, read_only: false, manifest_limit: limits::MANIFEST_BYTES, notes: Vec::new() })
+        let disk = free(&self.measured)
+            .map_err(|error| Fault::local(self.measured.display().to_string(), "cannot be asked for room", error))?;
+        Ok(PlaceState {
+            product: "OCI layout".to_owned(),
+            read_only: false,
+            manifest_limit: limits::MANIFEST_BYTES,
+            notes: Vec::new(),
+            disk: Some(DiskState { folder: self.measured.display().to_string(), available: disk }),
+        })
     }
 
     fn project(&self, _: &Repository) -> Result<Option<ProjectState>, Fault> {

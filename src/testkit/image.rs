@@ -120,6 +120,13 @@ impl SampleImage {
         self
     }
 
+    /// Adds a layer with a descriptor that says more: the annotations of a signature.
+    #[must_use]
+    pub fn signed_blob(mut self, descriptor: Descriptor, bytes: Vec<u8>) -> Self {
+        self.layers.push(SampleBlob { descriptor, bytes });
+        self
+    }
+
     /// Sets the platform: `os/architecture[/variant]`.
     #[must_use]
     pub fn platform(mut self, platform: &str) -> Self {

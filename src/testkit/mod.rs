@@ -2,6 +2,7 @@
 //!
 //! Doubles implement the whole of what they stand for, refuse misuse, and serve manual trials as well.
 
+pub mod archives;
 pub mod files;
 pub mod harbor;
 pub mod image;

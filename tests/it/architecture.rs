@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Floor of each room. An unknown room is an error, not "lowest".
-const FLOORS: [(&str, u8); 15] = [
+const FLOORS: [(&str, u8); 16] = [
     ("model", 1),
     ("document", 2),
     ("bundle", 3),
@@ -17,6 +17,7 @@ const FLOORS: [(&str, u8); 15] = [
     ("cluster", 3),
     ("discover", 3),
     ("emit", 3),
+    ("node", 3),
     ("registry", 3),
     ("serve", 3),
     ("store", 3),
@@ -36,7 +37,7 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("jiff", &["trust/time.rs", "cli/clock.rs", "document/date.rs"]),
     ("blake3", &["bundle/frame.rs"]),
     ("xxhash_rust", &["bundle/frame.rs"]),
-    ("zstd", &["bundle/compress.rs"]),
+    ("zstd", &["bundle/compress.rs", "store/archive/unpack.rs"]),
     ("bytes", &["registry/", "serve/"]),
     (
         "base64",
@@ -51,7 +52,7 @@ const DOORS: [(&str, &[&str]); 41] = [
         ],
     ),
     ("tempfile", &["store/", "serve/folder.rs", "flow/publish.rs", "cli/", "chart/program.rs", "checkout/"]),
-    ("rustix", &["bundle/disk.rs", "store/layout.rs", "flow/guard.rs", "cli/prompt.rs"]),
+    ("rustix", &["bundle/disk.rs", "store/outgoing_file.rs", "flow/guard.rs", "cli/prompt.rs", "store/"]),
     ("tokio", &["registry/", "serve/", "cluster/http.rs"]),
     ("reqwest", &["registry/http.rs", "cluster/http.rs"]),
     ("http_auth", &["registry/auth.rs"]),
@@ -89,8 +90,21 @@ const DOORS: [(&str, &[&str]); 41] = [
     ("crypto_secretbox", &["trust/keyfile.rs"]),
     ("regex", &["document/policy/regexp.rs", "discover/tags.rs", "chart/", "discover/kustomize/target.rs"]),
     ("clap", &["cli/"]),
-    ("tar", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
-    ("flate2", &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs"]),
+    (
+        "tar",
+        &[
+            "cli/demo/",
+            "chart/archive.rs",
+            "store/outgoing_archive.rs",
+            "document/chart_yaml.rs",
+            "checkout/archive.rs",
+            "store/archive/tar_index.rs",
+        ],
+    ),
+    (
+        "flate2",
+        &["cli/demo/", "chart/archive.rs", "document/chart_yaml.rs", "checkout/archive.rs", "store/archive/unpack.rs"],
+    ),
     ("indicatif", &["cli/progress.rs"]),
 ];
 

@@ -20,6 +20,10 @@ pub struct World {
     pub blobs: BTreeMap<Digest, Vec<u8>>,
 }
 
+/// Bases of a delta.
+const BASE: &[u8] = br#"{"apiVersion":"airlift/v1alpha1","kind":"BundleBase","sites":[{"name":"harbor.site.example/mirror","papers":[{"kind":"registry","destination":"harbor.site.example/mirror"}]}]}
+"#;
+
 /// Bytes that do not compress, the same for the same seed.
 pub fn noise(seed: u64, n: usize) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -39,6 +43,7 @@ impl World {
             lock: b"{\"kind\":\"Lock\"}\n".to_vec(),
             policy: Some(b"{\"kind\":\"Policy\"}\n".to_vec()),
             evidence: b"{\"kind\":\"BundleEvidence\"}\n".to_vec(),
+            base: None,
         };
         Self { papers, items: Vec::new(), blobs: BTreeMap::new() }
     }
@@ -72,6 +77,16 @@ impl World {
         world.add(MediaType::OCI_MANIFEST, Class::Manifest, vec![b' '; 700], true);
         world.add(MediaType::COSIGN_SIMPLE_SIGNING, Class::Evidence, b"{\"critical\":{}}".to_vec(), true);
         world
+    }
+
+    /// Leaves the payload out that stands at `places` among the items.
+    pub fn without(mut self, places: &[usize]) -> Self {
+        self.papers.base = Some(BASE.to_vec());
+        for place in places {
+            self.items[*place].body = Body::Omitted;
+            self.blobs.remove(&self.items[*place].descriptor.digest);
+        }
+        self
     }
 
     pub fn plan(&self, options: Options) -> BundlePlan {
@@ -126,7 +141,7 @@ fn mixed() -> World {
 #[test]
 fn what_was_packed_is_read_from_files_and_from_a_stream() {
     for volume_size in [None, Some(16_000), Some(30_000)] {
-        for world in [World::small(&[10, 9000]), mixed(), World::small(&[])] {
+        for world in [World::small(&[10, 9000]), mixed(), World::small(&[]), mixed().without(&[1, 4, 9, 10])] {
             let folder = tempfile::tempdir().unwrap();
             let written = world.write(&folder.path().join("b"), small_chunks(volume_size));
             let found = find_volumes(&[folder.path().to_owned()]).unwrap();
@@ -151,6 +166,7 @@ fn golden() -> Vec<(&'static str, World, Options)> {
         ("bundle-1.0-one", three, small_chunks(None)),
         ("bundle-1.0-cut", again, small_chunks(Some(15_000))),
         ("bundle-1.0-all", mixed(), small_chunks(Some(40_000))),
+        ("bundle-1.0-part", World::small(&[1, 600, 5000]).without(&[1, 3]), small_chunks(None)),
     ]
 }
 
@@ -426,6 +442,7 @@ fn assert_tree(world: &World, folder: &Path) {
     assert_eq!(read("airlift/lock.json"), world.papers.lock);
     assert_eq!(read("airlift/evidence.json"), world.papers.evidence);
     assert_eq!(folder.join("airlift/policy.json").exists(), world.papers.policy.is_some());
+    assert_eq!(std::fs::read(folder.join("airlift/base.json")).ok(), world.papers.base);
     for (digest, bytes) in &world.blobs {
         let path = format!("blobs/{}/{}", digest.algorithm().name(), digest.hex());
         assert!(read(&path) == *bytes, "{path}");
@@ -440,7 +457,7 @@ fn zstd_and_tar_alone_give_the_same_tree() {
         return;
     }
     for volume_size in [None, Some(16_000)] {
-        for world in [World::small(&[10, 9000]), mixed()] {
+        for world in [World::small(&[10, 9000]), mixed(), mixed().without(&[1, 4, 9, 10])] {
             let folder = tempfile::tempdir().unwrap();
             let written = world.write(&folder.path().join("b"), small_chunks(volume_size));
             unpack_plainly(&written.volumes, &folder.path().join("tree"));
@@ -486,6 +503,88 @@ fn a_second_reader_in_another_language_agrees() {
         let output = Command::new("python3").arg(&script).arg(&tree).args(&written.volumes).output().unwrap();
         assert!(!output.status.success(), "the second reader accepted a damaged footer");
     }
+}
+
+#[test]
+fn the_second_reader_reads_a_delta_and_names_what_is_left_out() {
+    if !installed("zstd") || !installed("python3") {
+        return;
+    }
+    let (folder, whole) = (tempfile::tempdir().unwrap(), mixed());
+    let left: Vec<Descriptor> = [1, 4, 9, 10].iter().map(|at| whole.items[*at].descriptor.clone()).collect();
+    let world = mixed().without(&[1, 4, 9, 10]);
+    let written = world.write(&folder.path().join("b"), small_chunks(Some(20_000)));
+    let read = |volumes: &[PathBuf]| {
+        let (script, tree) = (repository("scripts/read_bundle.py"), folder.path().join("tree"));
+        Command::new("python3").arg(script).arg(tree).args(volumes).output().unwrap()
+    };
+    let output = read(&written.volumes);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_tree(&world, &folder.path().join("tree"));
+    let mut said: Vec<String> = String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect();
+    let mut expected: Vec<String> = left.iter().map(|d| format!("left out: {} {}", d.digest, d.size)).collect();
+    said.sort();
+    expected.sort();
+    assert_eq!(said, expected);
+    let mut lie = std::fs::read(&written.volumes[0]).unwrap();
+    lie[17 + 152] ^= 1;
+    let digest = Digest::of(&lie[..225]);
+    lie[225..257].copy_from_slice(digest.value());
+    std::fs::write(&written.volumes[0], lie).unwrap();
+    assert!(!read(&written.volumes).status.success(), "the second reader accepted another base");
+}
+
+#[test]
+fn volumes_of_deltas_with_other_bases_do_not_mix() {
+    let folder = tempfile::tempdir().unwrap();
+    let written = |name: &str, base: &[u8]| {
+        let mut world = World::small(&[1, 600, 5000, 9000, 9000]).without(&[1, 2]);
+        world.papers.base = Some(base.to_vec());
+        world.write(&folder.path().join(name), small_chunks(Some(15_000)))
+    };
+    let (one, two) = (written("a", BASE), written("b", b"{\"kind\":\"BundleBase\"}"));
+    assert_ne!(one.bundle_id, two.bundle_id, "the bases are part of what is signed");
+    assert!(one.volumes.len() > 1 && one.volumes[0].to_string_lossy().ends_with("a.delta.001.airlift"));
+    let mut mixed = one.volumes;
+    mixed[1].clone_from(&two.volumes[1]);
+    let findings = check(Input::Files(mixed.clone()), 1, &|_| {}).findings;
+    assert!(!findings.is_empty());
+    assert!(BundleReader::open(Input::Files(mixed)).is_err());
+    let piled = [std::fs::read(folder.path().join("a.delta.001.airlift")).unwrap(), stream_of(&two.volumes[1..])];
+    let piled = check(Input::Stream(Box::new(Cursor::new(piled.concat()))), 1, &|_| {}).findings;
+    assert!(
+        piled.iter().any(|finding| finding.what.contains("belongs") || finding.what.contains("bundle")),
+        "{piled:?}"
+    );
+}
+
+#[test]
+fn nothing_is_left_out_without_bases_and_no_manifest_ever() {
+    let mut world = World::small(&[600]).without(&[1]);
+    world.papers.base = None;
+    let plan = |world: &World| BundlePlan::new(world.papers.clone(), world.items.clone(), small_chunks(None)).err();
+    assert!(matches!(plan(&world), Some(PlanError::NoBase(_))));
+    let manifest = World::small(&[600]).without(&[2]);
+    assert!(matches!(plan(&manifest), Some(PlanError::ManifestWithoutBytes(_))));
+}
+
+#[test]
+fn what_a_delta_leaves_out_cannot_be_read_from_it_and_the_rest_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let left = [1, 4, 9, 10].map(|at: usize| mixed().items[at].descriptor.digest.clone());
+    let world = mixed().without(&[1, 4, 9, 10]);
+    let written = world.write(&folder.path().join("b"), small_chunks(Some(20_000)));
+    let open = OpenBundle::open(&written.volumes).unwrap();
+    for digest in &left {
+        assert!(open.blob(digest, 0).unwrap().is_none(), "{digest}");
+        assert!(open.inventory().iter().any(|record| record.digest == *digest && record.omitted), "it is listed");
+    }
+    for (digest, bytes) in &world.blobs {
+        let mut found = Vec::new();
+        open.blob(digest, 0).unwrap().unwrap().read_to_end(&mut found).unwrap();
+        assert!(found == *bytes, "{digest}");
+    }
+    assert!(check(Input::Files(written.volumes), 2, &|_| {}).findings.is_empty());
 }
 
 #[test]

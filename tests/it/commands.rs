@@ -22,6 +22,7 @@ fn help_and_version_exit_with_0() {
     for command in [
         "resolve",
         "why",
+        "estimate",
         "pack",
         "inspect",
         "verify",

@@ -469,6 +469,29 @@ fn a_harbor_that_restarts_is_waited_for() {
 }
 
 #[test]
+fn a_harbor_that_restarts_in_the_middle_is_waited_for_and_nothing_is_sent_twice() {
+    let image = SampleImage::new(5).layer(2 << 20).layer(3 << 20).layer(1 << 20).build();
+    for first in [12, 16, 20] {
+        let site = Site::new();
+        site.single(&image);
+        let challenge =
+            format!("Bearer realm=\"http://{}/service/token\",service=\"harbor-registry\"", site.harbor.host());
+        // As a Harbor comes up again: nothing listens, then its proxy answers, then its core knows no token, then it works.
+        let phase = |n: u64| match n % 4 {
+            0 => Rule::on("*", "*").nth(n).drop_connection(),
+            1 => Rule::on("*", "*").nth(n).answer(Answer::new(502).html("Bad Gateway")),
+            2 => Rule::on("*", "*").nth(n).answer(Answer::new(503).html("Service Unavailable")),
+            _ => Rule::on("*", "*").nth(n).answer(Answer::new(401).header("WWW-Authenticate", &challenge)),
+        };
+        site.harbor.set_faults(&(first..first + 4).fold(Faults::none(), |faults, n| faults.with(phase(n))));
+        site.import(&["-j", "1", "--retries", "8"]).expect(0);
+        site.arrived("apps/team/app", "1.0", &image);
+        let sent = site.harbor.counters().bytes_in;
+        assert!(sent < image.size() + (4 << 20), "{first}: {sent} bytes for {}", image.size());
+    }
+}
+
+#[test]
 fn an_index_that_lists_a_child_twice_is_told_before_it_is_sent() {
     let site = Site::new();
     let child = small(1);

@@ -55,6 +55,7 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("CATALOGUE_ARCHIVE_BYTES", "src/checkout/archive.rs", "paths_that_lead_elsewhere_and_broken_archives_are_refused"),
     ("KUBECONFIG_BYTES", "tests/it/cluster.rs", "a_kubeconfig_and_a_token_file_end_at_the_limit"),
     ("CLUSTER_PAGE_BYTES", "tests/it/cluster.rs", "a_page_is_read_up_to_the_limit"),
+    ("NODE_LIST_BYTES", "src/node/run.rs", "a_list_is_read_up_to_the_limit_and_not_a_byte_further"),
     ("NESTING", "src/document/yaml.rs", "nesting_ends_at_the_limit"),
     ("NESTING", "tests/it/limits.rs", "nesting_of_json_ends"),
     ("VOLUMES", "src/bundle/layout.rs", "volumes_end_at_the_limit"),
@@ -81,6 +82,14 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("RENDER_BYTES", "tests/it/chart_limits.rs", "what_a_template_makes_is_measured"),
     ("RENDER_STEPS", "tests/it/chart_limits.rs", "what_a_template_does_is_counted"),
     ("RENDER_DEPTH", "tests/it/chart_limits.rs", "templates_within_templates_end_at_the_limit"),
+    ("ARCHIVE_ENTRIES", "src/store/archive/tar_index.rs", "entries_and_their_names_are_counted"),
+    ("ARCHIVE_NAME_BYTES", "src/store/archive/tar_index.rs", "names_and_headers_end_at_their_limits"),
+    ("ARCHIVE_NAMES_BYTES", "src/store/archive/tar_index.rs", "entries_and_their_names_are_counted"),
+    ("ARCHIVE_PAX_BYTES", "src/store/archive/tar_index.rs", "names_and_headers_end_at_their_limits"),
+    ("ARCHIVE_SLACK_BYTES", "src/store/archive/unpack.rs", "what_grows_beyond_measure_ends_before_it_fills_a_disk"),
+    ("ARCHIVE_RATIO", "src/store/archive/unpack.rs", "what_grows_beyond_measure_ends_before_it_fills_a_disk"),
+    ("ARCHIVE_WINDOW_LOG", "src/store/archive/unpack.rs", "a_window_is_as_large_as_the_limit_and_no_larger"),
+    ("ARCHIVE_PARTS", "src/store/archive/survey.rs", "archives_of_a_set_are_one_source_and_their_number_ends"),
 ];
 
 fn text(path: &str) -> String {
@@ -307,7 +316,7 @@ fn nesting_of_json_ends() {
 fn a_document_of_the_head_is_packed_up_to_the_limit() {
     let plan = |length: u64| {
         let evidence = vec![b' '; bytes(length)];
-        let papers = Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence };
+        let papers = Papers { index: b"{}".to_vec(), lock: b"{}".to_vec(), policy: None, evidence, base: None };
         BundlePlan::new(papers, Vec::new(), Cut { level: 1, ..Cut::default() })
     };
     assert!(plan(limits::HEAD_DOCUMENT_BYTES).is_ok());

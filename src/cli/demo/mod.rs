@@ -11,8 +11,8 @@ use super::{authoring, human, judging, signing};
 use crate::bundle::{Options, find_volumes};
 use crate::document::receipt::Outcome;
 use crate::flow::{
-    Context, FlowError, ImportRequest, Imported, Medium, Mode, PackRequest, Pins, Prefix, Remembering, VerifyRequest,
-    Wanted, import, look_up, pack, publish, verify,
+    Context, FlowError, ImportRequest, Imported, Leaving, Medium, Mode, PackRequest, Pins, Prefix, Remembering,
+    VerifyRequest, Wanted, import, look_up, pack, publish, verify,
 };
 use crate::model::Fault;
 use crate::registry::{PlainHttp, Remote, Settings};
@@ -130,7 +130,8 @@ impl<'a> Demo<'a> {
         let path = self.folder.join("airlift.lock");
         let lock = crate::document::lock::Lock::read(&crate::flow::read_paper(&path)?, &path.display().to_string())?;
         let options = Options { volume_size: Some((16 << 20).into()), ..Options::default() };
-        Ok(PackRequest { lock, policy, judge, keys: std::slice::from_ref(&self.author), options })
+        let (keys, leaving) = (std::slice::from_ref(&self.author), Leaving::Nothing);
+        Ok(PackRequest { lock, policy, judge, keys, leaving, options })
     }
 
     fn pack(&self) -> Result<(), CliError> {
