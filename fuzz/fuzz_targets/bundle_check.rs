@@ -1,7 +1,8 @@
-//! The three ways to read a bundle agree: a check that finds nothing, a reader of a pipe, and access by the tables.
+//! The ways to read a bundle agree: a check that finds nothing, a reader of a pipe, access by the tables, and a check of the
+//! volume alone.
 #![no_main]
 
-use airlift::bundle::{BundleReader, Input, OpenBundle, check};
+use airlift::bundle::{BundleReader, Input, OpenBundle, check, check_volume};
 use libfuzzer_sys::fuzz_target;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,9 @@ fuzz_target!(|bytes: &[u8]| {
 
     std::fs::write(&*FILE, bytes).expect("a folder for temporary files");
     let filed = check(Input::Files(vec![FILE.clone()]), 1, &|_| {});
+    let alone = check_volume(&FILE, &|_| {});
     if filed.findings.is_empty() {
+        assert!(alone.findings.is_empty(), "a volume that is whole, but not alone: {:?}", alone.findings);
         assert!(piped.findings.is_empty(), "a file that is whole, but not as a stream: {:?}", piped.findings);
         assert!(every_blob(&FILE), "a file that is whole, but not by its tables");
     } else {

@@ -4,6 +4,7 @@ use super::frame;
 use super::layout::{Cursor, LayoutDigest, LayoutError, Place, Shape};
 use super::plan::{BundlePlan, PlannedEntry, Stored};
 use super::sequence::Region;
+use super::sizes::VolumeSizes;
 use super::tarhead;
 use super::trailer::Kind;
 
@@ -28,9 +29,9 @@ pub(super) struct Arranged {
 
 impl Arranged {
     /// Returns places for nothing.
-    pub(super) fn empty(limit: Option<u64>) -> Self {
+    pub(super) fn empty(sizes: Option<VolumeSizes>) -> Self {
         let (runs, first_runs, kinds) = (Vec::new(), Vec::new(), Vec::new());
-        Self { cursor: Cursor::new(limit), digest: None, runs, first_runs, kinds }
+        Self { cursor: Cursor::new(sizes), digest: None, runs, first_runs, kinds }
     }
 
     /// Returns where chunk `chunk` of entry `index` stands, whose whole chunks have frames of `stride` bytes.
@@ -52,7 +53,7 @@ pub(super) fn chunks(size: u64, chunk_size: u32) -> impl Iterator<Item = u64> {
 
 /// Places everything that is known: all of a closed layout, all but region B of an open one.
 pub(super) fn arrange(plan: &BundlePlan, regions: &[Option<Region>]) -> Result<Arranged, LayoutError> {
-    let mut out = Arranged::empty(plan.options.volume_size);
+    let mut out = Arranged::empty(plan.options.volume_size.clone());
     out.kinds = plan.entries.iter().zip(regions).map(|(entry, region)| kind(entry, *region)).collect();
     let mut digest = LayoutDigest::default();
     let mut before = 0;

@@ -6,12 +6,14 @@ use super::arrange::{self, glue_shape};
 use super::frame;
 use super::header::LENGTH as HEADER;
 use super::inventory;
-use super::layout::{self, Cursor, Place, Shape};
+use super::layout::{self, Cursor, Place, Shape, Span};
 use super::plan::{BundlePlan, Stored};
 use super::tarhead;
 use super::trailer::{self, Footer, Kind, LAST, Record, SLOT, Tail, WITH_TAIL};
+use super::volumes::VolumeMark;
 use super::write_error::WriteError;
 use crate::model::json;
+use std::path::PathBuf;
 
 /// Takes the bytes of a bundle and knows its payload.
 pub(super) trait Sink {
@@ -21,6 +23,44 @@ pub(super) trait Sink {
     fn chunk(&mut self, index: usize, number: u32, content: u64) -> Result<(u64, [u8; 32]), WriteError>;
     /// Puts the frame that was made ready at its place, where it does not stand there yet.
     fn put_chunk(&mut self, at: Place) -> Result<(), WriteError>;
+    /// Is told that a volume has all of its bytes.
+    fn ended(&mut self, _: Ended) -> Result<(), WriteError> {
+        Ok(())
+    }
+}
+
+/// A volume that has all of its bytes.
+pub(super) struct Ended {
+    /// Its number.
+    pub number: u32,
+    /// Its bytes.
+    pub length: u64,
+    /// Its digest.
+    pub digest: [u8; 32],
+    /// What the next volume starts with; `None` behind the last one.
+    pub next: Option<Next>,
+}
+
+/// What a volume starts with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Next {
+    /// Entry of the frame; the number of all entries for the ending.
+    pub entry: usize,
+    /// 0 for the glue before the entry, else the number of the chunk and one.
+    pub frame: u32,
+    /// Place of the volume in the set.
+    pub span: Span,
+}
+
+/// Where to start: behind volumes that have all of their bytes.
+#[derive(Default)]
+pub(super) struct Start {
+    /// What follows each of them.
+    pub nexts: Vec<Next>,
+    /// Their digests.
+    pub digests: Vec<[u8; 32]>,
+    /// Their bytes.
+    pub lengths: Vec<u64>,
 }
 
 /// Returns the content of the slot: the envelope filled up with blanks, or zeros without one.
@@ -42,6 +82,21 @@ pub(super) struct Assembled {
     pub volumes: u32,
     /// Bytes of each of them.
     pub lengths: Vec<u64>,
+    /// Digest of each of them.
+    pub digests: Vec<[u8; 32]>,
+}
+
+impl Assembled {
+    /// Returns the volumes as they name themselves; `path` gives where each of them is.
+    pub(super) fn marks(&self, path: impl Fn(u32) -> PathBuf) -> Vec<VolumeMark> {
+        let mark = |(number, (bytes, digest)): (u32, (&u64, &[u8; 32]))| VolumeMark {
+            number,
+            path: path(number),
+            bytes: *bytes,
+            digest: Some(*digest),
+        };
+        (1..).zip(self.lengths.iter().zip(&self.digests)).map(mark).collect()
+    }
 }
 
 /// Writes the whole bundle of `plan` into `sink`.
@@ -50,25 +105,44 @@ pub(super) fn assemble(
     envelope: Option<&[u8]>,
     sink: &mut dyn Sink,
 ) -> Result<Assembled, WriteError> {
+    assemble_from(plan, envelope, Start::default(), sink)
+}
+
+/// Writes the volumes of `plan` that are not there yet into `sink`.
+pub(super) fn assemble_from(
+    plan: &BundlePlan,
+    envelope: Option<&[u8]>,
+    start: Start,
+    sink: &mut dyn Sink,
+) -> Result<Assembled, WriteError> {
     let slot = slot(envelope)?;
+    let Start { nexts, digests, lengths } = start;
+    let (entry, frame) = nexts.last().map_or((0, 0), |next| (next.entry, next.frame));
+    let sizes = plan.options.volume_size.clone();
+    let mut spans = Cursor::new(sizes.clone()).volumes().to_vec();
+    spans.extend(nexts.into_iter().map(|next| next.span));
     let mut assembly = Assembly {
         plan,
         sink,
-        cursor: Cursor::new(plan.options.volume_size),
+        cursor: Cursor::behind(sizes, spans),
         header: [0; HEADER],
         table: Vec::new(),
-        digests: Vec::new(),
-        lengths: Vec::new(),
+        at: (entry, frame),
+        digests,
+        lengths,
     };
-    assembly.begin_volume(1)?;
-    let mut before = 0;
-    for index in 0..plan.entries.len() {
-        let entry = &plan.entries[index];
-        assembly.glue(&tarhead::opening(before, &plan.name(entry), entry.size))?;
-        assembly.content(index, &slot)?;
-        before = entry.size;
+    assembly.begin_volume(assembly.cursor.number())?;
+    for index in entry..plan.entries.len() {
+        let first = if index == entry { frame } else { 0 };
+        if first == 0 {
+            let opened = &plan.entries[index];
+            let opening = tarhead::opening(plan.size_before(index), &plan.name(opened), opened.size);
+            assembly.glue(index, &opening)?;
+        }
+        assembly.content(index, first.saturating_sub(1), &slot)?;
     }
-    assembly.glue(&tarhead::ending(before))?;
+    let all = plan.entries.len();
+    assembly.glue(all, &tarhead::ending(plan.size_before(all)))?;
     assembly.end()
 }
 
@@ -78,6 +152,8 @@ struct Assembly<'a> {
     cursor: Cursor,
     header: [u8; HEADER],
     table: Vec<u8>,
+    /// Entry and frame that are placed, as [`Next`] counts them.
+    at: (usize, u32),
     digests: Vec<[u8; 32]>,
     lengths: Vec<u64>,
 }
@@ -95,23 +171,29 @@ impl Assembly<'_> {
         let before = self.cursor.number();
         let at = self.cursor.place(shape)?;
         if at.volume != before {
-            self.end_volume(before, false)?;
+            let spans = self.cursor.volumes();
+            let empty = Span { end: HEADER as u64, records: 0, ..spans[spans.len() - 1].clone() };
+            let next = Next { entry: self.at.0, frame: self.at.1, span: empty };
+            self.end_volume(before, Some(next))?;
             self.begin_volume(at.volume)?;
         }
         Ok(at)
     }
 
-    fn glue(&mut self, content: &[u8]) -> Result<(), WriteError> {
+    fn glue(&mut self, index: usize, content: &[u8]) -> Result<(), WriteError> {
+        self.at = (index, 0);
         let at = self.place(glue_shape(content))?;
         self.sink.put(at, &frame::glue(content))
     }
 
-    fn content(&mut self, index: usize, slot: &[u8]) -> Result<(), WriteError> {
+    fn content(&mut self, index: usize, first: u32, slot: &[u8]) -> Result<(), WriteError> {
         let plan = self.plan;
         let entry = &plan.entries[index];
         let kind = plan.arranged.kinds[index];
-        for (number, content) in arrange::chunks(entry.size, plan.options.chunk_size).enumerate() {
+        let chunks = arrange::chunks(entry.size, plan.options.chunk_size).enumerate();
+        for (number, content) in chunks.skip(first as usize) {
             let chunk = number as u32;
+            self.at = (index, chunk + 1);
             let ready = match &entry.stored {
                 Stored::Frames(frames) => Some(frames[number].to_vec()),
                 Stored::Slot => Some(frame::raw(slot)),
@@ -134,7 +216,8 @@ impl Assembly<'_> {
         Ok(())
     }
 
-    fn end_volume(&mut self, number: u32, last: bool) -> Result<(), WriteError> {
+    fn end_volume(&mut self, number: u32, next: Option<Next>) -> Result<(), WriteError> {
+        let last = next.is_none();
         let span = &self.cursor.volumes()[number as usize - 1];
         let file_length = layout::file_length(span, number, if last { number } else { number + 1 });
         let flags = if last { LAST | WITH_TAIL } else { 0 };
@@ -144,7 +227,8 @@ impl Assembly<'_> {
         let frame = trailer::skippable(trailer::TRAILER, &[&self.table, &footer.bytes()]);
         self.digests.push(footer.digest);
         self.lengths.push(file_length);
-        self.sink.put(Place { volume: number, offset: file_length - frame.len() as u64 }, &frame)
+        self.sink.put(Place { volume: number, offset: file_length - frame.len() as u64 }, &frame)?;
+        self.sink.ended(Ended { number, length: file_length, digest: footer.digest, next })
     }
 
     /// Writes tail and trailer of the last volume.
@@ -163,7 +247,7 @@ impl Assembly<'_> {
         self.sink.put(Place { volume: number, offset }, &frame)?;
         let entry = self.plan.head + self.plan.inventory.len() as u64;
         self.table.extend(Tail::record(&frame, entry, offset).bytes());
-        self.end_volume(number, true)?;
-        Ok(Assembled { volumes: number, lengths: self.lengths })
+        self.end_volume(number, None)?;
+        Ok(Assembled { volumes: number, lengths: self.lengths, digests: self.digests })
     }
 }

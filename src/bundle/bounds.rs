@@ -58,7 +58,8 @@ impl BundlePlan {
             // It may still fit, so this is no error yet: the largest set that the format allows is the bound.
             Err(LayoutError::TooManyVolumes | LayoutError::VolumeTooSmall { .. }) => {
                 let all = u64::from(limits::VOLUMES);
-                (all.saturating_mul(self.options.volume_size.unwrap_or(u64::MAX)), all)
+                let bytes = self.options.volume_size.as_ref().map_or(u64::MAX, |sizes| sizes.sum(limits::VOLUMES));
+                (bytes, all)
             }
             other => other?,
         };
@@ -122,7 +123,12 @@ mod tests {
             Item { descriptor, class: Class::Payload, body: Body::Payload }
         };
         let items = blobs.iter().enumerate().map(item).collect();
-        BundlePlan::new(papers, items, Options { volume_size, chunk_size: 64 << 10, level: 3 }).unwrap()
+        BundlePlan::new(
+            papers,
+            items,
+            Options { volume_size: volume_size.map(Into::into), chunk_size: 64 << 10, level: 3 },
+        )
+        .unwrap()
     }
 
     const GZIP: &str = "application/vnd.oci.image.layer.v1.tar+gzip";

@@ -19,6 +19,7 @@ pub(super) fn lock(file: &File) -> io::Result<bool> {
 ///
 /// Where it cannot keep room, the file is only made long: a full disk then shows while writing.
 pub(super) fn reserve(file: &File, length: u64) -> io::Result<()> {
+    allowed(length)?;
     if file.metadata()?.len() < length {
         file.set_len(length)?;
     }
@@ -75,6 +76,33 @@ pub(super) fn inode(path: &Path) -> Option<(u64, u64)> {
 pub(super) fn is_named(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     file.metadata().is_ok_and(|open| inode(path) == Some((open.dev(), open.ino())))
+}
+
+/// Largest file of FAT32 and its older kin, which have 4 bytes for a size.
+const FAT_LARGEST: u64 = (1 << 32) - 1;
+/// What `statfs` calls them (statfs(2), `MSDOS_SUPER_MAGIC`).
+const FAT: i64 = 0x4d44;
+
+/// Fails where a file may not have `length` bytes by the limit of this session (`ulimit -f`).
+///
+/// The kernel would end the program with a signal for it, without a word to whoever reads.
+pub(super) fn allowed(length: u64) -> io::Result<()> {
+    match rustix::process::getrlimit(rustix::process::Resource::Fsize).current {
+        Some(limit) if length > limit => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+        _ => Ok(()),
+    }
+}
+
+/// Returns the bytes that a file in `folder` may have, as far as is known.
+pub(super) fn largest_file(folder: &Path) -> u64 {
+    let session = rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX);
+    let fat = fs::statfs(folder).is_ok_and(|found| i64::from(found.f_type) == FAT);
+    if fat { session.min(FAT_LARGEST) } else { session }
+}
+
+/// Drops what memory keeps of a file that is synced, so that it is read from its medium again.
+pub(super) fn forget_pages(file: &File) -> io::Result<()> {
+    Ok(fs::fadvise(file, 0, None, fs::Advice::DontNeed)?)
 }
 
 /// Makes renames and new names in `folder` durable.

@@ -83,7 +83,7 @@ impl Head {
         if id.value() != header.bundle_id {
             return Err(damaged(at(spot, STATEMENT), "the statement is not the one that the volume header names"));
         }
-        if header.total == 0 && volumes.cut().set_id(None) != header.set_id {
+        if header.total == 0 && header.sizes == 0 && volumes.cut().set_id(None) != header.set_id {
             return Err(damaged(spot, "the volume header names another cut than its own"));
         }
         let parsed = Statement::parse(self.document(STATEMENT)).map_err(|error| match error {

@@ -39,8 +39,10 @@ pub(super) struct VolumeHeader {
     pub total: u32,
     /// Bytes of this file; 0 where that was not known.
     pub file_length: u64,
-    /// Largest volume in bytes, as asked for; 0 for no limit.
+    /// Largest size of this volume in bytes, as asked for; 0 for no limit.
     pub volume_limit: u64,
+    /// How many sizes make the list by which the set was cut, the last of which repeats; 0 where all volumes have one size.
+    pub sizes: u32,
     /// Bytes of all volumes before this one.
     pub stream_offset: u64,
     /// Bytes of the tar stream before this volume.
@@ -105,6 +107,7 @@ impl VolumeHeader {
         body.put_u64(128, self.plain_offset);
         body.put_u64(136, self.first_item);
         body.put_u32(144, self.chunk_size);
+        body.put_u32(148, self.sizes);
         body.put(152, &self.base_id);
         body.put(184, &self.encoder);
         let digest = Digest::of(&bytes[..BODY + 208]);
@@ -151,6 +154,7 @@ impl VolumeHeader {
             plain_offset: body.u64(128),
             first_item: body.u64(136),
             chunk_size: body.u32(144),
+            sizes: body.u32(148),
             base_id: body.array(152),
             encoder: body.array(184),
         };
@@ -158,7 +162,12 @@ impl VolumeHeader {
         let mut again = header.bytes_as(kind);
         again[BODY + 10..BODY + 12].copy_from_slice(&bytes[BODY + 10..BODY + 12]);
         again[BODY + 24..BODY + 32].copy_from_slice(&bytes[BODY + 24..BODY + 32]);
-        if again[..BODY + 208] == bytes[..BODY + 208] { Ok((kind, header)) } else { Err(HeaderFlaw::Damaged) }
+        // A list of one size is not written as a list.
+        if again[..BODY + 208] == bytes[..BODY + 208] && header.sizes != 1 {
+            Ok((kind, header))
+        } else {
+            Err(HeaderFlaw::Damaged)
+        }
     }
 }
 
@@ -191,6 +200,7 @@ mod tests {
             total: 4,
             file_length: 5,
             volume_limit: 6,
+            sizes: 2,
             stream_offset: 7,
             plain_offset: 8,
             first_item: 9,
@@ -242,6 +252,7 @@ mod tests {
         assert_eq!(VolumeHeader::parse(&patched(24, &[0xff; 8])), Ok(header()));
         assert_eq!(VolumeHeader::parse(&patched(10, &7u16.to_le_bytes())), Ok(header()));
         assert_eq!(VolumeHeader::parse(&patched(148, &[1])), Err(HeaderFlaw::Damaged));
+        assert_eq!(VolumeHeader::parse(&patched(152, &[1])), Err(HeaderFlaw::Damaged));
     }
 
     #[test]

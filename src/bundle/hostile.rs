@@ -189,7 +189,7 @@ mod tests {
             crate::bundle::layout::Cut {
                 bundle_id: self.header.bundle_id,
                 chunk_size: self.header.chunk_size,
-                volume_limit: self.header.volume_limit,
+                limits: self.header.volume_limit.into(),
                 features: self.header.features(),
                 encoder: self.header.encoder,
             }
@@ -611,6 +611,15 @@ mod tests {
         for (what, lie) in lies {
             refused(&with(lie), what);
         }
+        let limited = |limit: u64| {
+            let mut forge = Forge::new();
+            forge.header.volume_limit = limit;
+            forge.seal()
+        };
+        let length = good().len() as u64;
+        assert!(read(&limited(length)).is_ok(), "a volume may be as long as its limit");
+        let error = refused(&limited(length - 1), "a volume above its limit");
+        assert!(error.to_string().contains("longer than its header allows"), "{error}");
         let at = Place { volume: 1, offset: HEADER as u64 };
         assert_eq!(Cursor::new(None).place(Shape { code: 0, length: 1, content: 1 }), Ok(at));
     }

@@ -4,6 +4,7 @@
 //! volume, because any of them may turn out to be the last.
 
 use super::header::LENGTH as HEADER;
+use super::sizes::VolumeSizes;
 use super::trailer::{self, SKIPPABLE_MAX};
 use crate::model::{Digester, limits};
 
@@ -46,8 +47,10 @@ pub(super) struct Span {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// One frame with what surrounds it does not fit into a volume.
-    #[error("volumes of {limit} bytes are too small: one of them must hold {needed}")]
+    #[error("a volume of {limit} bytes is too small: volume {number} must have at least {needed}")]
     VolumeTooSmall {
+        /// Number of the volume.
+        number: u32,
         /// Size asked for.
         limit: u64,
         /// Smallest size that would do here.
@@ -67,7 +70,7 @@ pub enum LayoutError {
 /// Places frames one after the other.
 #[derive(Clone)]
 pub(super) struct Cursor {
-    limit: Option<u64>,
+    sizes: Option<VolumeSizes>,
     volumes: Vec<Span>,
     plain: u64,
     items: u64,
@@ -75,19 +78,28 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// Starts at the first frame of volume 1.
-    pub(super) fn new(limit: Option<u64>) -> Self {
+    pub(super) fn new(sizes: Option<VolumeSizes>) -> Self {
         let first = Span { stream_offset: 0, plain_offset: 0, first_item: 0, end: HEADER as u64, records: 0 };
-        Self { limit, volumes: vec![first], plain: 0, items: 0 }
+        Self { sizes, volumes: vec![first], plain: 0, items: 0 }
+    }
+
+    /// Starts at the first frame of the last of `volumes`; those before it are ended.
+    pub(super) fn behind(sizes: Option<VolumeSizes>, volumes: Vec<Span>) -> Self {
+        let (plain, items) = volumes.last().map_or((0, 0), |span| (span.plain_offset, span.first_item));
+        if volumes.is_empty() { Self::new(sizes) } else { Self { sizes, volumes, plain, items } }
     }
 
     /// Places the next frame.
     pub(super) fn place(&mut self, shape: Shape) -> Result<Place, LayoutError> {
         let listed = u64::from(shape.code != 0);
-        if self.needed(shape.length, listed)? > self.limit.unwrap_or(u64::MAX >> 1) {
-            self.next_volume()?;
-            let needed = self.needed(shape.length, listed)?;
-            if let Some(limit) = self.limit.filter(|limit| needed > *limit) {
-                return Err(LayoutError::VolumeTooSmall { limit, needed });
+        if self.needed(shape.length, listed)? > self.limit() {
+            // A volume that is empty and cannot take the frame is never left so: none stands without frames.
+            if self.current().end > HEADER as u64 {
+                self.next_volume()?;
+            }
+            let (number, limit, needed) = (self.number(), self.limit(), self.needed(shape.length, listed)?);
+            if needed > limit {
+                return Err(LayoutError::VolumeTooSmall { number, limit, needed });
             }
         }
         self.plain = self.plain.checked_add(shape.content).ok_or(LayoutError::TooLarge)?;
@@ -113,6 +125,11 @@ impl Cursor {
         self.volumes.len() as u32
     }
 
+    /// Returns the largest size of the volume that is being filled.
+    fn limit(&self) -> u64 {
+        self.sizes.as_ref().map_or(u64::MAX >> 1, |sizes| sizes.of(self.number()))
+    }
+
     fn current(&mut self) -> &mut Span {
         let last = self.volumes.len() - 1;
         &mut self.volumes[last]
@@ -127,8 +144,8 @@ impl Cursor {
     }
 
     fn next_volume(&mut self) -> Result<(), LayoutError> {
-        if self.number() >= limits::VOLUMES || self.limit.is_none() {
-            return Err(if self.limit.is_none() { LayoutError::TooLarge } else { LayoutError::TooManyVolumes });
+        if self.number() >= limits::VOLUMES || self.sizes.is_none() {
+            return Err(if self.sizes.is_none() { LayoutError::TooLarge } else { LayoutError::TooManyVolumes });
         }
         let (plain_offset, first_item) = (self.plain, self.items);
         let span = self.current();
@@ -176,8 +193,8 @@ pub(super) struct Cut {
     pub bundle_id: [u8; 32],
     /// Bytes of content in a frame at most.
     pub chunk_size: u32,
-    /// Largest volume; 0 for no limit.
-    pub volume_limit: u64,
+    /// Largest size of each volume; the last one repeats. One 0 for no limit.
+    pub limits: VolumeSizes,
     /// Incompatible features.
     pub features: u64,
     /// Encoder of packed frames.
@@ -191,7 +208,7 @@ impl Cut {
         digester.update(b"airlift-set-1\0");
         digester.update(&self.bundle_id);
         digester.update(&self.chunk_size.to_le_bytes());
-        digester.update(&self.volume_limit.to_le_bytes());
+        self.limits.list().iter().for_each(|limit| digester.update(&limit.to_le_bytes()));
         digester.update(&self.features.to_le_bytes());
         digester.update(&self.encoder);
         digester.update(&layout.unwrap_or_default());
@@ -209,7 +226,7 @@ mod tests {
     fn a_volume_is_filled_to_the_last_byte_but_never_over() {
         let full = HEADER as u64 + 3 * 1000 + trailer::trailer_length(4) + trailer::tail_length(1);
         for (limit, first) in [(full, 3), (full - 1, 2), (full + 7, 3)] {
-            let mut cursor = Cursor::new(Some(limit));
+            let mut cursor = Cursor::new(Some(limit.into()));
             let places: Vec<Place> = (0..4).map(|_| cursor.place(SMALL).unwrap()).collect();
             assert_eq!(places.iter().filter(|place| place.volume == 1).count(), first, "{limit}");
             assert_eq!(places[first], Place { volume: 2, offset: 257 });
@@ -221,14 +238,35 @@ mod tests {
 
     #[test]
     fn a_limit_below_one_frame_names_what_is_needed() {
-        let error = Cursor::new(Some(5000)).place(SMALL).unwrap_err();
+        let error = Cursor::new(Some(5000.into())).place(SMALL).unwrap_err();
         let LayoutError::VolumeTooSmall { needed, .. } = error else { panic!("{error}") };
-        assert!(Cursor::new(Some(needed)).place(SMALL).is_ok());
+        assert!(Cursor::new(Some(needed.into())).place(SMALL).is_ok());
+    }
+
+    #[test]
+    fn unequal_volumes_are_each_filled_to_their_own_size() {
+        let room = |frames: u64, number| {
+            HEADER as u64 + frames * 1000 + trailer::trailer_length(frames + 1) + trailer::tail_length(number)
+        };
+        let sizes = VolumeSizes::new(&[room(2, 1) + 7, room(5, 2), room(1, 3) + 999]).unwrap();
+        let mut cursor = Cursor::new(Some(sizes));
+        let volumes: Vec<u32> = (0..10).map(|_| cursor.place(SMALL).unwrap().volume).collect();
+        assert_eq!(volumes, [1, 1, 2, 2, 2, 2, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn a_volume_among_larger_ones_that_cannot_hold_a_frame_is_named_and_never_left_empty() {
+        for (sizes, at) in [(&[5000, 90_000][..], 1), (&[90_000, 5000, 90_000], 2)] {
+            let mut cursor = Cursor::new(VolumeSizes::new(sizes));
+            let error = (0..200).find_map(|_| cursor.place(SMALL).err()).unwrap();
+            let LayoutError::VolumeTooSmall { number, limit, needed } = error else { panic!("{error}") };
+            assert_eq!((number, limit, needed > 5000), (at, 5000, true), "{sizes:?}");
+        }
     }
 
     #[test]
     fn volumes_end_at_the_limit() {
-        let mut cursor = Cursor::new(Some(10 << 20));
+        let mut cursor = Cursor::new(Some((10 << 20).into()));
         let alone = Shape { code: 2, length: 6 << 20, content: 6 << 20 };
         for number in 1..=limits::VOLUMES {
             assert_eq!(cursor.place(alone).unwrap().volume, number);
@@ -245,18 +283,20 @@ mod tests {
 
     #[test]
     fn the_set_id_depends_on_every_part() {
-        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, volume_limit: 3, features: 0, encoder: [4; 24] };
+        let cut = Cut { bundle_id: [1; 32], chunk_size: 2, limits: 3.into(), features: 0, encoder: [4; 24] };
         let mut ids = vec![
             cut.set_id(None),
             cut.set_id(Some([5; 32])),
             Cut { bundle_id: [9; 32], ..cut.clone() }.set_id(None),
             Cut { chunk_size: 9, ..cut.clone() }.set_id(None),
-            Cut { volume_limit: 9, ..cut.clone() }.set_id(None),
+            Cut { limits: 9.into(), ..cut.clone() }.set_id(None),
+            Cut { limits: VolumeSizes::new(&[3, 9]).unwrap(), ..cut.clone() }.set_id(None),
+            Cut { limits: VolumeSizes::new(&[9, 3]).unwrap(), ..cut.clone() }.set_id(None),
             Cut { features: 9, ..cut.clone() }.set_id(None),
             Cut { encoder: [9; 24], ..cut }.set_id(None),
         ];
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), 7);
+        assert_eq!(ids.len(), 9);
     }
 }

@@ -29,22 +29,30 @@ mod head;
 mod header;
 #[cfg(test)]
 mod hostile;
+mod in_turn;
 mod inventory;
 mod journal;
 mod layout;
+mod media;
+mod media_stream;
 mod parity;
+mod payload;
 mod plan;
 mod read_error;
 mod reader;
 mod region_b;
 mod rescan;
 mod sequence;
+mod sizes;
 mod statement;
+mod strangers;
 mod stream;
 mod tables;
 mod tarhead;
 mod trailer;
+mod volume_check;
 mod volume_files;
+mod volume_set;
 mod volume_walk;
 mod volumes;
 mod walk;
@@ -57,8 +65,11 @@ pub use check::{Checked, check};
 pub use countersign::{Countersignature, Countersigning, carried_report, name_beside, write_countersignature};
 pub use disk::{free_at, nearest_folder};
 pub use feed::Input;
+pub use in_turn::{Sources, Target, WrittenInTurn, write_in_turn};
 pub use inventory::{Class, InventoryRecord};
 pub use layout::LayoutError;
+pub use media::MediaFolders;
+pub use media_stream::MediaStream;
 pub use parity::{
     AmountError, Condition, Damage, ParityAmount, ParityError, ParityRequest, Protection, Rebuilt, Repaired, TooMuch,
     Watch, add_parity, look_for_damage, parity_at_hand, repair,
@@ -66,7 +77,11 @@ pub use parity::{
 pub use plan::{Body, BundlePlan, Item, Options, Papers, PlanError};
 pub use read_error::{ReadClass, ReadError, SetName, Spot};
 pub use reader::{BundleReader, Entry, Summary};
+pub use sizes::VolumeSizes;
+pub use strangers::strangers;
 pub use stream::write_stream;
+pub use volume_check::{CheckedVolume, VolumeName, check_volume, volume_name};
+pub use volume_set::VolumeSet;
 pub use volumes::{VolumeMark, find_volumes, volume_marks};
 pub use write_error::{FillError, Lack, WriteError};
 pub use writer::{BundleWriter, Pending, Resumed, Written};

@@ -5,10 +5,12 @@
 
 use super::arrange::{self, Arranged};
 use super::compress::{self, Packer};
+use super::frame;
 use super::header::{self, VolumeHeader};
 use super::inventory::{self, Class, InventoryRecord};
 use super::layout::{self, Cut, LayoutError, Span};
 use super::sequence::{self, Region, Sequence};
+use super::sizes::VolumeSizes;
 use super::statement::{self, Statement};
 use super::trailer;
 use crate::model::digest::Algorithm;
@@ -78,8 +80,8 @@ pub enum Body {
 /// How a bundle is cut and compressed. Nothing of this enters the statement.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Largest volume in bytes; `None` for one file.
-    pub volume_size: Option<u64>,
+    /// Largest size of each volume; `None` for one file.
+    pub volume_size: Option<VolumeSizes>,
     /// Bytes of content in one frame at most: a power of two from 4 KiB to 16 MiB.
     pub chunk_size: u32,
     /// Level of compression.
@@ -233,12 +235,12 @@ impl BundlePlan {
         let cut = Cut {
             bundle_id: trailer::sha256_of(&statement),
             chunk_size: options.chunk_size,
-            volume_limit: options.volume_size.unwrap_or(0),
+            limits: options.volume_size.clone().unwrap_or_else(|| 0.into()),
             features: if papers.base.is_some() { header::DELTA } else { 0 },
             encoder: encoder_field(options.level),
         };
         let plan = Self {
-            arranged: Arranged::empty(options.volume_size),
+            arranged: Arranged::empty(options.volume_size.clone()),
             set_id: [0; 32],
             options,
             cut,
@@ -258,6 +260,9 @@ impl BundlePlan {
     fn arrange(mut self) -> Result<Self, PlanError> {
         let regions = self.regions()?;
         self.arranged = arrange::arrange(&self, &regions)?;
+        if let Some(total) = self.volumes() {
+            self.cut.limits = self.cut.limits.up_to(total);
+        }
         self.set_id = self.cut.set_id(self.arranged.digest);
         Ok(self)
     }
@@ -337,23 +342,20 @@ impl BundlePlan {
     /// Returns a number of volumes that is never passed, whatever compression gives.
     pub(super) fn most_volumes(&self) -> u32 {
         let known = self.arranged.cursor.number();
-        let (false, Some(limit)) = (self.is_closed(), self.options.volume_size) else { return known };
+        let (false, Some(sizes)) = (self.is_closed(), &self.options.volume_size) else { return known };
         let chunk = u64::from(self.options.chunk_size);
         let frame = compress::bound(chunk) + trailer::RECORD as u64;
         let rest = self.entries.iter().filter(|entry| matches!(entry.stored, Stored::Packed));
         let frames: u64 = rest.map(|entry| 1 + entry.size.div_ceil(chunk)).sum();
-        // The room that a tail takes depends on the number itself, so it is looked for from below.
-        let mut most = known;
-        while most < limits::VOLUMES {
+        // Each further volume takes at least what is left of it beside its ends and one frame that does not fit.
+        let mut left = frames.saturating_add(1).saturating_mul(frame);
+        let mut most = known + 1;
+        while left > 0 && most < limits::VOLUMES {
             let around = trailer::tail_length(most) + trailer::trailer_length(1) + frame;
-            let used = limit.saturating_sub(around).max(1);
-            let needed = frames.saturating_mul(frame).div_ceil(used).saturating_add(u64::from(known) + 1);
-            if needed <= u64::from(most) {
-                break;
-            }
-            most = u32::try_from(needed).unwrap_or(limits::VOLUMES).min(limits::VOLUMES);
+            left = left.saturating_sub(sizes.of(most).saturating_sub(around).max(1));
+            most += 1;
         }
-        most
+        most.min(limits::VOLUMES)
     }
 
     /// Returns the name of an entry in the tar stream.
@@ -387,6 +389,35 @@ impl BundlePlan {
         }
     }
 
+    /// Returns the size of the entry before entry `index`.
+    pub(super) fn size_before(&self, index: usize) -> u64 {
+        index.checked_sub(1).map_or(0, |before| self.entries[before].size)
+    }
+
+    /// Returns whether the content of entry `index` is fetched while it is written.
+    pub(super) fn is_payload(&self, index: usize) -> bool {
+        self.entries.get(index).is_some_and(|entry| matches!(entry.stored, Stored::Raw | Stored::Packed))
+    }
+
+    /// Returns the entry of the blob with this digest.
+    pub(super) fn entry_with(&self, digest: &Digest) -> Option<usize> {
+        let ordinal = self.inventory.iter().position(|record| record.digest == *digest)?;
+        self.entry_of(ordinal as u32)
+    }
+
+    /// Returns a number of bytes that volume `number` never passes if it starts with entry `index` and is the last one.
+    pub(super) fn most_bytes(&self, index: usize, number: u32) -> u64 {
+        let around = trailer::tail_length(number) + trailer::trailer_length(1) + super::header::LENGTH as u64;
+        let frames = |entry: &PlannedEntry| {
+            let chunks = arrange::chunks(entry.size, self.options.chunk_size);
+            // Glue is shorter than the padding and the three blocks that it stands for.
+            chunks.fold(2048 + trailer::RECORD as u64, |sum, content| {
+                sum.saturating_add(compress::bound(content).max(frame::raw_length(content)) + trailer::RECORD as u64)
+            })
+        };
+        self.entries.iter().skip(index).map(frames).fold(around + 2048, u64::saturating_add)
+    }
+
     /// Returns the entry of the blob with this ordinal.
     pub(super) fn entry_of(&self, ordinal: u32) -> Option<usize> {
         self.places.get(ordinal as usize).map(|index| *index as usize).filter(|index| *index < self.entries.len())
@@ -401,7 +432,8 @@ impl BundlePlan {
             number,
             total,
             file_length: if total == 0 { 0 } else { layout::file_length(span, number, total) },
-            volume_limit: self.cut.volume_limit,
+            volume_limit: self.cut.limits.of(number),
+            sizes: Some(self.cut.limits.list().len() as u32).filter(|sizes| *sizes > 1).unwrap_or(0),
             stream_offset: span.stream_offset,
             plain_offset: span.plain_offset,
             first_item: span.first_item,

@@ -3,15 +3,14 @@
 //! The bytes are those that files would get, but for the slot: a stream has to be signed before its content is seen.
 
 use super::assembly::{self, Sink};
-use super::crew::Crew;
-use super::fetch::{self, Broken};
-use super::frame::{self, RawFrame};
 use super::layout::Place;
-use super::plan::{BundlePlan, Stored};
+use super::payload::Payload;
+use super::plan::BundlePlan;
 use super::write_error::WriteError;
 use super::writer::Written;
-use crate::model::{Content, Descriptor, Digester};
+use crate::model::Descriptor;
 use std::io::{self, Read, Write};
+use std::path::PathBuf;
 
 /// Opens the source of one blob.
 type Open<'a> = dyn FnMut(&Descriptor) -> Result<Box<dyn Read + Send + 'a>, io::Error> + 'a;
@@ -26,79 +25,18 @@ pub fn write_stream(
     open: &mut Open<'_>,
     moved: &dyn Fn(u64),
 ) -> Result<Written, WriteError> {
-    let crew = Crew::new(plan.options.level, plan.options.chunk_size).map_err(WriteError::Encoder)?;
-    let (frame, packed, spare) = (RawFrame::default(), Vec::new(), Vec::new());
-    let mut sink = Stream { plan: &plan, out, open, moved, crew, frame, packed, spare, blob: None };
-    let assembled = assembly::assemble(&plan, envelope, &mut sink)?;
+    let mut from_the_start = |want: &Descriptor, _: u64| open(want);
+    let payload = Payload::new(&plan, &mut from_the_start, moved)?;
+    let assembled = assembly::assemble(&plan, envelope, &mut Stream { payload, out })?;
     out.flush().map_err(WriteError::Output)?;
     let bytes = assembled.lengths.iter().sum();
-    Ok(Written { volumes: Vec::new(), bytes, bundle_id: plan.bundle_id().clone(), set_id: plan.set_id() })
+    let marks = assembled.marks(|_| PathBuf::new());
+    Ok(Written { volumes: Vec::new(), marks, bytes, bundle_id: plan.bundle_id().clone(), set_id: plan.set_id() })
 }
 
 struct Stream<'a, 'b> {
-    plan: &'a BundlePlan,
+    payload: Payload<'a, 'b>,
     out: &'a mut dyn Write,
-    open: &'a mut Open<'b>,
-    moved: &'a dyn Fn(u64),
-    crew: Crew,
-    frame: RawFrame,
-    /// Packed frame that is ready; empty where `frame` is.
-    packed: Vec<u8>,
-    /// Memory of a chunk that is done with.
-    spare: Vec<u8>,
-    blob: Option<(Box<dyn Read + Send + 'b>, Digester)>,
-}
-
-impl Stream<'_, '_> {
-    /// Reads a chunk and makes its frame ready.
-    fn read(&mut self, index: usize, content: u64) -> Result<(u64, [u8; 32]), Broken> {
-        self.packed.clear();
-        if matches!(self.plan.entries[index].stored, Stored::Packed) {
-            return self.read_ahead(self.plan.entries[index].size);
-        }
-        let Some((source, digester)) = &mut self.blob else { return Err(Broken::Ended) };
-        fetch::raw_chunk(&mut self.frame, content, source, |block| digester.update(block), self.moved)?;
-        let (bytes, digest) = self.frame.seal();
-        Ok((bytes.len() as u64, digest))
-    }
-
-    /// Reads as many chunks of a blob of `size` bytes as may be packed at once, and makes the next frame ready.
-    fn read_ahead(&mut self, size: u64) -> Result<(u64, [u8; 32]), Broken> {
-        let Some((source, digester)) = &mut self.blob else { return Err(Broken::Ended) };
-        while digester.size() < size && self.crew.has_room() {
-            let content = u64::from(self.plan.options.chunk_size).min(size - digester.size());
-            let mut buffer = std::mem::take(&mut self.spare);
-            buffer.resize(content as usize, 0);
-            fetch::plain_chunk(&mut buffer, source, self.moved)?;
-            digester.update(&buffer);
-            self.crew.give(buffer).map_err(Broken::Failed)?;
-        }
-        let packed = self.crew.take().ok_or(Broken::Ended)?.map_err(Broken::Failed)?;
-        (self.packed, self.spare) = (packed.frame, packed.content);
-        Ok((self.packed.len() as u64, frame::digest(&self.packed)))
-    }
-
-    /// Checks a blob of which all chunks are ready, before the last of them is written.
-    fn judge(&mut self, want: Descriptor) -> Result<(), WriteError> {
-        let Some((mut source, digester)) = self.blob.take() else { return Ok(()) };
-        let got = digester.finish();
-        if matches!(fetch::has_ended(&mut source), Ok(false)) {
-            return Err(WriteError::Long { want: Box::new(want) });
-        }
-        if want.names(&got) { Ok(()) } else { Err(WriteError::Mismatch { want: Box::new(want), got }) }
-    }
-
-    fn broken(&mut self, broken: Broken, want: Descriptor) -> WriteError {
-        match broken {
-            Broken::Failed(source) => WriteError::Source { want: Box::new(want), source },
-            Broken::Ended => {
-                let digester = self.blob.take().map_or_else(Digester::default, |(_, digester)| digester);
-                let seen = digester.finish();
-                let got = Content { size: seen.size, ..seen };
-                WriteError::Mismatch { want: Box::new(want), got }
-            }
-        }
-    }
 }
 
 impl Sink for Stream<'_, '_> {
@@ -107,22 +45,10 @@ impl Sink for Stream<'_, '_> {
     }
 
     fn chunk(&mut self, index: usize, number: u32, content: u64) -> Result<(u64, [u8; 32]), WriteError> {
-        let want = self.plan.wanted(index);
-        if number == 0 {
-            let source = (self.open)(&want);
-            let source = source.map_err(|source| WriteError::Source { want: Box::new(want.clone()), source })?;
-            self.blob = Some((source, Digester::new(want.digest.algorithm())));
-        }
-        let ready = self.read(index, content).map_err(|broken| self.broken(broken, want.clone()))?;
-        let chunk = u64::from(self.plan.options.chunk_size);
-        if u64::from(number) * chunk + content == want.size {
-            self.judge(want)?;
-        }
-        Ok(ready)
+        self.payload.chunk(index, number, content)
     }
 
     fn put_chunk(&mut self, _: Place) -> Result<(), WriteError> {
-        let bytes = if self.packed.is_empty() { self.frame.bytes() } else { &self.packed };
-        self.out.write_all(bytes).map_err(WriteError::Output)
+        self.out.write_all(self.payload.bytes()).map_err(WriteError::Output)
     }
 }

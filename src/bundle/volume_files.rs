@@ -38,7 +38,7 @@ impl Names {
         if plan.is_delta() && stem.extension().is_none_or(|e| e != "delta") {
             stem.as_mut_os_string().push(".delta");
         }
-        let digits = plan.options.volume_size.map(|_| plan.most_volumes().to_string().len().max(3));
+        let digits = plan.options.volume_size.as_ref().map(|_| plan.most_volumes().to_string().len().max(3));
         Self { stem, digits }
     }
 
@@ -163,7 +163,9 @@ impl VolumeFiles {
     pub(super) fn write(&self, at: Place, bytes: &[u8]) -> Result<(), WriteError> {
         let file = self.file(at.volume, true)?;
         self.lock().unsynced.insert(at.volume);
-        file.write_all_at(bytes, at.offset).map_err(|e| WriteError::disk("write", &self.path(at.volume), e))?;
+        disk::allowed(at.offset.saturating_add(bytes.len() as u64))
+            .and_then(|()| file.write_all_at(bytes, at.offset))
+            .map_err(|e| WriteError::disk("write", &self.path(at.volume), e))?;
         let length = bytes.len() as u64;
         if self.loose.fetch_add(length, Ordering::Relaxed) + length >= SYNC_EVERY { self.sync() } else { Ok(()) }
     }

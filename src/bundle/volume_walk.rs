@@ -6,6 +6,7 @@ use super::header::{HeaderFlaw, LENGTH as HEADER, VolumeHeader};
 use super::layout::Cut;
 use super::parity;
 use super::read_error::{ReadError, SetName, Spot, refused};
+use super::sizes::VolumeSizes;
 use super::trailer::{self, FOOTER, Footer, LAST, RECORD, Record, SKIP_HEAD, SKIPPABLE_MAX, Tail, WITH_TAIL};
 use crate::model::limits;
 
@@ -47,6 +48,8 @@ pub(super) struct Volumes {
     seen: Vec<Record>,
     tail: Option<Vec<u8>>,
     digests: Vec<[u8; 32]>,
+    /// Largest size of each volume so far.
+    limits: Vec<u64>,
     /// Bytes of the volumes before, of the tar stream so far, and frames so far.
     stream: u64,
     plain: u64,
@@ -65,8 +68,9 @@ impl Volumes {
             let numbers = (1..header.number.min(limits::VOLUMES)).collect();
             return Err(ReadError::Missing { numbers, more: false, place: feed.name().to_owned() });
         }
-        let (seen, digests) = (Vec::new(), Vec::new());
-        let volumes = Self { header, bytes, seen, tail: None, digests, stream: 0, plain: 0, items: 0, content: 0 };
+        let (seen, digests, limits) = (Vec::new(), Vec::new(), vec![header.volume_limit]);
+        let volumes =
+            Self { header, bytes, seen, tail: None, digests, limits, stream: 0, plain: 0, items: 0, content: 0 };
         let size = volumes.header.chunk_size;
         if !size.is_power_of_two() || !(4 << 10..=16 << 20).contains(&size) {
             let what = "a chunk".to_owned();
@@ -88,6 +92,7 @@ impl Volumes {
         }
         let (header, bytes) = read_header(feed, false)?;
         self.follows(feed, &header)?;
+        self.limits.push(header.volume_limit);
         self.header = header;
         self.bytes = bytes;
         Ok(())
@@ -108,6 +113,7 @@ impl Volumes {
         let right = VolumeHeader {
             number: expected,
             file_length: header.file_length,
+            volume_limit: if header.sizes == 0 { self.header.volume_limit } else { header.volume_limit },
             stream_offset: self.stream,
             plain_offset: self.plain,
             first_item: self.items,
@@ -115,7 +121,13 @@ impl Volumes {
         };
         let counted = header.total == 0 || header.number <= header.total;
         let lengths = (header.total == 0) == (header.file_length == 0);
-        if *header == right && counted && lengths {
+        // Without a limit there is one volume; with one, each volume has its own.
+        let limited = if expected == 1 {
+            header.total <= 1 || header.volume_limit > 0
+        } else {
+            header.volume_limit > 0 && self.header.volume_limit > 0
+        };
+        if *header == right && counted && lengths && limited {
             return Ok(());
         }
         let spot = Spot { length: HEADER as u64, ..feed.spot(header.number, 0, 0) };
@@ -127,9 +139,24 @@ impl Volumes {
         Cut {
             bundle_id: self.header.bundle_id,
             chunk_size: self.header.chunk_size,
-            volume_limit: self.header.volume_limit,
+            limits: VolumeSizes::new(&self.limits).unwrap_or_else(|| 0.into()),
             features: self.header.features(),
             encoder: self.header.encoder,
+        }
+    }
+
+    /// Returns whether the set id is the one that the volumes add up to, of which the frames were laid out so.
+    ///
+    /// Where the number of volumes was not known beforehand, a list of sizes may be longer than what can be seen of it.
+    pub(super) fn is_this_cut(&self, layout: [u8; 32]) -> bool {
+        let (cut, header) = (self.cut(), &self.header);
+        match (header.total > 0, header.sizes) {
+            (false, 1..) => true,
+            (false, 0) => cut.set_id(None) == header.set_id,
+            (true, sizes) => {
+                let listed = cut.limits.list().len() as u32;
+                (sizes == 0 || sizes == listed) && cut.set_id(Some(layout)) == header.set_id
+            }
         }
     }
 
@@ -214,9 +241,12 @@ impl Volumes {
             table_length: table.len() as u64,
             file_length: feed.offset(),
         };
-        let stated = self.header.file_length;
+        let (stated, limit) = (self.header.file_length, self.header.volume_limit);
         if footer != right || (stated != 0 && stated != feed.offset()) {
             return Err(damaged(at, "the footer does not fit the volume before it"));
+        }
+        if limit != 0 && feed.offset() > limit {
+            return Err(damaged(at, "the volume is longer than its header allows"));
         }
         let total = self.header.total;
         if total != 0 && footer.is_last() != (self.header.number == total) {

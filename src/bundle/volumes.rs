@@ -4,6 +4,7 @@ use super::countersign::{self, Countersignature};
 use super::header::{LENGTH as HEADER, VolumeHeader};
 use super::parity;
 use super::read_error::{ReadError, SetName, refused};
+use super::strangers::is_shadow;
 use super::tables::Volume;
 use super::trailer::{FOOTER, Footer};
 use crate::model::limits;
@@ -22,7 +23,9 @@ pub fn find_volumes(args: &[PathBuf]) -> Result<Vec<PathBuf>, ReadError> {
         let before = found.len();
         let fail = |source| ReadError::Io { place: arg.display().to_string(), offset: 0, source };
         match fs::metadata(arg) {
-            Ok(meta) if meta.is_dir() => listed(arg, |name| name.ends_with(".airlift"), &mut found).map_err(fail)?,
+            Ok(meta) if meta.is_dir() => {
+                listed(arg, |name| name.ends_with(".airlift") && !is_shadow(name), &mut found).map_err(fail)?
+            }
             Ok(_) => found.push(arg.clone()),
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let pattern = arg.file_name().and_then(|name| name.to_str()).filter(|name| name.contains('*'));
@@ -207,7 +210,7 @@ fn name(header: &VolumeHeader) -> SetName {
 }
 
 /// Reads the header of a file.
-fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
+pub(super) fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
     let place = path.display().to_string();
     let fail = |source| ReadError::Io { place: place.clone(), offset: 0, source };
     let file = File::open(path).map_err(fail)?;
@@ -223,7 +226,12 @@ fn header_of(path: &Path) -> Result<VolumeHeader, ReadError> {
 }
 
 /// Returns whether the footer of a file says that it is the last volume. Nothing is decided by this but a list.
-fn ends_set(path: &Path) -> bool {
+pub(super) fn ends_set(path: &Path) -> bool {
+    footer(path).is_some_and(|footer| footer.is_last())
+}
+
+/// Returns the footer of a file; `None` where it cannot be read or is none.
+pub(super) fn footer(path: &Path) -> Option<Footer> {
     let read = || {
         let file = File::open(path)?;
         let mut bytes = [0; FOOTER];
@@ -231,7 +239,7 @@ fn ends_set(path: &Path) -> bool {
         file.read_exact_at(&mut bytes, at)?;
         Ok::<_, io::Error>(Footer::parse(&bytes))
     };
-    read().ok().flatten().is_some_and(|footer| footer.is_last())
+    read().ok().flatten()
 }
 
 #[cfg(test)]

@@ -142,9 +142,7 @@ impl Walk {
         }
         self.volumes.nothing_behind(&mut self.feed)?;
         let layout = std::mem::take(&mut self.layout).finish();
-        let cut = self.volumes.cut();
-        let expected = cut.set_id((self.volumes.header.total > 0).then_some(layout));
-        if expected != self.volumes.header.set_id {
+        if !self.volumes.is_this_cut(layout) {
             let spot = self.spot();
             return Err(damaged(spot, "the volumes do not add up to the cut that their headers name"));
         }

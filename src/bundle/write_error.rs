@@ -46,6 +46,62 @@ pub enum WriteError {
         /// What it lacks.
         lack: Lack,
     },
+    /// A file would be larger than the file system or this session allows.
+    #[error("{} takes no more: {size} bytes would be needed, and files there may have {largest}", .path.display())]
+    FileTooLarge {
+        /// Volume that would be too large.
+        path: PathBuf,
+        /// Bytes that it would have, as far as that is known.
+        size: u64,
+        /// Bytes that it may have.
+        largest: u64,
+    },
+    /// No medium takes the next volume, and nobody brings another one.
+    #[error("no medium takes {volume}, which needs {needed} bytes: {why}; {}", finished_volumes(*finished))]
+    NoMedium {
+        /// Which volume.
+        volume: String,
+        /// Bytes that it needs at most.
+        needed: u64,
+        /// Volumes that are finished.
+        finished: u32,
+        /// Why none of the media will do.
+        why: String,
+    },
+    /// A medium failed while a volume was written to it, or was taken away.
+    #[error("cannot {what} {}: volume {number} is not finished; {}", .path.display(), finished_volumes(*finished))]
+    Medium {
+        /// Volume that was being written.
+        number: u32,
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Volumes that are finished.
+        finished: u32,
+        /// Cause.
+        source: io::Error,
+    },
+    /// A medium holds other bytes than were written to it.
+    #[error("{} was read again and is not what was written: {what}", .path.display())]
+    ReadBack {
+        /// Volume; it was removed.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// Volumes that are finished hold the beginning of a blob that turned out not to be what was promised.
+    #[error(
+        "volumes {from} to {to} hold the beginning of a blob that is not what was promised, and must be written again"
+    )]
+    Rewrite {
+        /// First of them.
+        from: u32,
+        /// Last of them.
+        to: u32,
+        /// What is wrong with the blob.
+        source: Box<WriteError>,
+    },
     /// The file system failed.
     #[error("cannot {what} {}", .path.display())]
     Disk {
@@ -146,6 +202,14 @@ pub enum FillError {
     Write(#[from] WriteError),
 }
 
+fn finished_volumes(finished: u32) -> String {
+    match finished {
+        0 => "no volume is finished".to_owned(),
+        1 => "volume 1 is finished and stays".to_owned(),
+        n => format!("volumes 1 to {n} are finished and stay"),
+    }
+}
+
 fn no_room(folder: &Path, needed: u64, available: u64, lack: Lack) -> String {
     let folder = folder.display();
     let why = match lack {
@@ -203,11 +267,15 @@ impl WriteError {
         match self {
             Self::Busy(_) => FaultKind::Busy,
             Self::Exists { .. } => FaultKind::Refused,
-            Self::Full { .. } => FaultKind::Full,
-            Self::Mismatch { .. } | Self::Long { .. } => FaultKind::Damaged,
+            Self::Full { .. } | Self::FileTooLarge { .. } | Self::NoMedium { .. } => FaultKind::Full,
+            Self::Mismatch { .. } | Self::Long { .. } | Self::ReadBack { .. } | Self::Rewrite { .. } => {
+                FaultKind::Damaged
+            }
             Self::Layout(_) | Self::Envelope(_) => FaultKind::TooLarge,
             Self::Source { source, .. } => kind_of(source),
-            Self::Incomplete { .. } | Self::Disk { .. } | Self::Output(_) | Self::Encoder(_) => FaultKind::Local,
+            Self::Incomplete { .. } | Self::Medium { .. } | Self::Disk { .. } | Self::Output(_) | Self::Encoder(_) => {
+                FaultKind::Local
+            }
         }
     }
 }

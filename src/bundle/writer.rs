@@ -15,6 +15,8 @@ use super::region_b::RegionB;
 use super::rescan;
 use super::trailer::SLOT;
 use super::volume_files::{Names, SYNC_EVERY, VolumeFiles};
+use super::volume_set::VolumeSet;
+use super::volumes::{VolumeMark, volume_marks};
 use super::write_error::{FillError, WriteError};
 use crate::model::{Descriptor, Digest};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +54,8 @@ pub struct Pending {
 pub struct Written {
     /// Volumes in order; empty for a stream.
     pub volumes: Vec<PathBuf>,
+    /// The same as they name themselves; those of a stream have no path.
+    pub marks: Vec<VolumeMark>,
     /// Bytes of all of them.
     pub bytes: u64,
     /// What is inside.
@@ -81,6 +85,13 @@ pub struct BundleWriter {
     unnoted: Mutex<Vec<DoneBlob>>,
     written: AtomicU64,
     complete: Option<Vec<PathBuf>>,
+}
+
+impl Written {
+    /// Returns the volumes as a set.
+    pub fn set(&self) -> VolumeSet {
+        VolumeSet { bundle: self.bundle_id.clone(), set_id: self.set_id, volumes: self.marks.clone() }
+    }
 }
 
 impl BundleWriter {
@@ -137,6 +148,10 @@ impl BundleWriter {
     fn room(&self) -> Result<(), WriteError> {
         let needed = self.missing();
         let folder = self.files.names.folder();
+        let largest = disk::largest_file(&folder);
+        if let Some((number, _, size)) = self.lengths().find(|(_, _, length)| *length > largest) {
+            return Err(WriteError::FileTooLarge { path: self.files.names.last(number), size, largest });
+        }
         let available = disk::available(&folder).map_err(|e| WriteError::disk("ask for room in", &folder, e))?;
         if needed > available { Err(WriteError::no_room(&folder, needed, available)) } else { Ok(()) }
     }
@@ -316,7 +331,8 @@ impl BundleWriter {
                 let why = "it is complete and not signed; delete it or take another name".to_owned();
                 return Err(WriteError::Exists { path, why });
             }
-            return Ok(Written { volumes, bytes, bundle_id, set_id });
+            let marks = volume_marks(&volumes);
+            return Ok(Written { volumes, marks, bytes, bundle_id, set_id });
         }
         let blobs = self.pending().len() + usize::from(lock(&self.blobs).values().any(|s| matches!(s, State::Taken)));
         if blobs > 0 {
@@ -325,7 +341,8 @@ impl BundleWriter {
         let assembled = self.assemble(envelope)?;
         let volumes = self.files.publish(assembled.volumes)?;
         self.end_journal()?;
-        Ok(Written { volumes, bytes: assembled.lengths.iter().sum(), bundle_id, set_id })
+        let marks = assembled.marks(|number| self.files.names.last(number));
+        Ok(Written { volumes, marks, bytes: assembled.lengths.iter().sum(), bundle_id, set_id })
     }
 
     /// Returns whether the slot of the set that stands there is empty.

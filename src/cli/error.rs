@@ -167,6 +167,8 @@ fn fault_code(fault: &Fault, side: u8) -> u8 {
 fn write_code(error: &WriteError) -> u8 {
     match error {
         WriteError::Busy(_) | WriteError::Full { .. } | WriteError::Incomplete { .. } | WriteError::Output(_) => PARTLY,
+        WriteError::FileTooLarge { .. } | WriteError::NoMedium { .. } | WriteError::Medium { .. } => PARTLY,
+        WriteError::ReadBack { .. } | WriteError::Rewrite { .. } => DAMAGED,
         WriteError::Exists { .. } | WriteError::Layout(_) | WriteError::Envelope(_) => USAGE,
         WriteError::Mismatch { .. } | WriteError::Long { .. } => DAMAGED,
         WriteError::Source { .. } => SOURCE,
@@ -211,6 +213,11 @@ fn wrong_place(error: &std::io::Error) -> bool {
 }
 
 fn read_code(error: &ReadError) -> u8 {
+    if let ReadError::Io { source, .. } = error
+        && let Some(fault) = source.get_ref().and_then(|inner| inner.downcast_ref::<Fault>())
+    {
+        return fault_code(fault, USAGE);
+    }
     let absent = match error {
         ReadError::NoVolumes { .. } => true,
         // A medium that cannot be read has lost content; only a name that leads nowhere is the fault of a person.
@@ -246,6 +253,28 @@ fn parity_hint(error: &ParityError) -> &'static str {
         }
         _ => "",
     }
+}
+
+fn write_hints(error: &WriteError) -> Vec<String> {
+    let hint = match error {
+        WriteError::FileTooLarge { .. } => {
+            "ask for smaller volumes with --volume-size: fat32 fits every FAT disk; ulimit -f shows the limit of this session"
+        }
+        WriteError::NoMedium { .. } => {
+            "run the same command again with another medium: name its folder with --media; volumes that are finished are not needed any more"
+        }
+        WriteError::Medium { .. } => {
+            "put a sound medium in and run the same command again: it goes on with this volume"
+        }
+        WriteError::ReadBack { .. } => {
+            "take another medium and run the same command again: it goes on with this volume"
+        }
+        WriteError::Rewrite { .. } => {
+            "run the same command again: it goes on with the first of these volumes; throw the old ones away"
+        }
+        _ => return Vec::new(),
+    };
+    vec![hint.to_owned()]
 }
 
 /// Says what to do where a disk takes no more.
@@ -286,6 +315,7 @@ fn hints(error: &FlowError) -> Vec<String> {
             vec!["see why the reader ended; a bundle through a pipe begins anew with the same command".to_owned()]
         }
         FlowError::File { source, .. } if is_full(source.kind()) => vec![room_hint(Lack::Room).to_owned()],
+        FlowError::Write(error) => write_hints(error),
         FlowError::Busy(_) => vec!["wait until the other run has ended, then run the same command again".to_owned()],
         _ => faults(error).iter().map(|item| item.fault.hint.clone()).collect(),
     };

@@ -7,12 +7,13 @@ use super::error::CliError;
 use super::human;
 use super::judging::Judging;
 use super::measured::measured;
+use super::media_sizes;
 use super::output::{Form, Output};
 use super::receiving::open_place;
 use super::rendering::Rendering;
 use super::sourcing::Sourcing;
 use super::wanting::Wanting;
-use crate::bundle::Options;
+use crate::bundle::{Options, VolumeSizes};
 use crate::flow::{Aims, Context, PackRequest, Pins, Remembering, estimate, look_up};
 use std::path::PathBuf;
 
@@ -28,9 +29,9 @@ pub struct Arguments {
     sourcing: Sourcing,
     #[command(flatten)]
     basing: Basing,
-    /// Largest size of a volume: 64MiB, 4GB, …
-    #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
-    volume_size: Option<u64>,
+    /// Largest size of each volume, as for pack
+    #[arg(long, value_name = "SIZE[,SIZE]…", value_parser = media_sizes::parse)]
+    volume_size: Option<VolumeSizes>,
     /// Where `pack` will write: path prefix of the volumes. Its room is compared
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,

@@ -5,8 +5,9 @@ use super::clock;
 use super::connect::Connecting;
 use super::environment::Environment;
 use super::error::{CliError, DAMAGED, DONE};
-use super::judging::{Judging, medium};
+use super::judging::Judging;
 use super::lacking::Lacking;
+use super::media::ReadingMedia;
 use super::output::{Form, Output};
 use super::receiving::{Receiving, report};
 use super::signing::Signing;
@@ -22,6 +23,8 @@ pub struct Arguments {
     /// Volumes, folders or globs of volumes; `-` for standard input
     #[arg(value_name = "BUNDLE", required = true)]
     bundle: Vec<PathBuf>,
+    #[command(flatten)]
+    media: ReadingMedia,
     #[command(flatten)]
     receiving: Receiving,
     #[command(flatten)]
@@ -47,7 +50,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let place = arguments.receiving.place(&arguments.connecting, environment)?;
     let progress = output.progress();
     let context = Context { events: &progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let from = medium(&arguments.bundle)?;
+    let from = arguments.media.medium(&arguments.bundle, output)?;
     let files = from.files().to_vec();
     let request = ImportRequest {
         from,

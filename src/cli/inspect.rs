@@ -10,7 +10,11 @@ use crate::bundle::{Protection, VolumeMark};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::ArtifactEvidence;
 use crate::document::lock::LockedArtifact;
-use crate::flow::{DeltaFacts, Inspected, bill_of_lading, check_publishable, checksum, inspect, publish};
+use crate::flow::{
+    DeltaFacts, Inspected, bill_of_lading, check_publishable, checksum, inspect, publish, set_checksum, volume_list,
+};
+use crate::model::digest::hex;
+use crate::model::spoken::Spoken;
 use crate::model::{Digest, Verdict};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -27,6 +31,9 @@ pub struct Arguments {
     /// Write the bill of lading to this file too: one HTML page that loads nothing from elsewhere
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Show the list of volumes alone: to be printed, to label media, and to read its checksums over the phone
+    #[arg(long)]
+    volumes: bool,
     #[command(flatten)]
     authoring: Authoring,
     /// Form of the result
@@ -41,6 +48,8 @@ struct Contents<'a> {
     signed: bool,
     authenticity: String,
     signatures: &'a [Mark],
+    set: String,
+    set_checksum: Option<Spoken>,
     volumes: Vec<VolumeLine>,
     #[serde(skip_serializing_if = "Option::is_none")]
     parity: Option<&'a Protection>,
@@ -76,9 +85,13 @@ pub fn run(arguments: Arguments, _: &Environment, output: &Output) -> Result<u8,
     if let Some(path) = &arguments.html {
         publish(path, bill_of_lading(&inspected).as_bytes())?;
     }
+    if arguments.volumes && inspected.volumes.volumes.is_empty() {
+        return Err(CliError::usage("the volumes of a stream are not looked at; name their files for --volumes"));
+    }
     let contents = contents(&inspected);
     match arguments.output {
         Form::Json => output.json(&contents),
+        Form::Table if arguments.volumes => output.result(volume_list(&inspected.volumes).trim_end()),
         Form::Table => show(&contents, output),
     }
     Ok(DONE)
@@ -105,7 +118,9 @@ fn contents(inspected: &Inspected) -> Contents<'_> {
         signed: opened.reader.envelope().is_some(),
         authenticity: inspected.authenticity(),
         signatures: &inspected.approval.marks,
-        volumes: inspected.volumes.iter().map(line).collect(),
+        set: hex(&inspected.volumes.set_id),
+        set_checksum: set_checksum(&inspected.volumes).filter(|_| !inspected.volumes.volumes.is_empty()),
+        volumes: inspected.volumes.volumes.iter().map(line).collect(),
         parity: inspected.parity.as_ref(),
         blobs: inventory.len(),
         bytes: inventory.iter().map(|record| record.size).sum(),

@@ -17,6 +17,8 @@ mod listing;
 mod loading;
 mod marks;
 mod measured;
+mod media;
+mod media_sizes;
 mod narrowing;
 mod output;
 mod policy_files;
@@ -29,6 +31,7 @@ mod rooting;
 mod signing;
 mod sourcing;
 mod storing;
+mod volumes;
 mod wanting;
 
 mod audit;

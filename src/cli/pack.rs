@@ -7,6 +7,8 @@ use super::error::{CliError, DONE};
 use super::human;
 use super::judging::Judging;
 use super::measured::measured;
+use super::media::WritingMedia;
+use super::media_sizes;
 use super::narrowing::Narrowed;
 use super::output::{Form, Output};
 use super::rendering::Rendering;
@@ -14,9 +16,10 @@ use super::signing::Signing;
 use super::sourcing::Sourcing;
 use super::storing::Storing;
 use super::wanting::Wanting;
-use crate::bundle::{Options, ParityAmount};
+use crate::bundle::{Options, ParityAmount, VolumeSizes};
 use crate::flow::{
-    Aims, Context, PackRequest, Packed, Pins, Remembering, Wanted, estimate, look_up, pack, pack_stream,
+    Aims, Context, PackRequest, Packed, Pins, Remembering, Wanted, check_publishable, estimate, look_up, pack,
+    pack_in_turn, pack_stream, publish, volume_list,
 };
 use std::io;
 use std::path::PathBuf;
@@ -36,9 +39,15 @@ pub struct Arguments {
     /// A bundle that leaves something out has .delta behind OUT
     #[arg(short, long, value_name = "OUT")]
     output: PathBuf,
-    /// Largest size of a volume: 64MiB, 4GB, …
-    #[arg(long, value_name = "SIZE", value_parser = human::parse_bytes)]
-    volume_size: Option<u64>,
+    /// Largest size of each volume: 64MiB, 4GB, the name of a medium (cd, dvd, dvd-dl, bd, bd-dl, fat32, lto-8, …), or a list
+    /// for unequal ones, of which the last repeats: 4GB,32GB,bd
+    #[arg(long, value_name = "SIZE[,SIZE]…", value_parser = media_sizes::parse)]
+    volume_size: Option<VolumeSizes>,
+    /// Write the list of volumes to this file: to be printed, to label media, and to read its checksums over the phone
+    #[arg(long, value_name = "FILE")]
+    volume_list: Option<PathBuf>,
+    #[command(flatten)]
+    media: WritingMedia,
     /// Parity that makes lost and damaged volumes again: a number of parity volumes, or a share of the bundle such as 5%
     #[arg(long, value_name = "N|SHARE")]
     parity: Option<ParityAmount>,
@@ -61,13 +70,34 @@ pub struct Arguments {
     connecting: Connecting,
 }
 
+impl Arguments {
+    /// Refuses parity where the volumes pass only once: it needs their bytes a second time.
+    fn refuse_parity_in_one_pass(&self) -> Result<(), CliError> {
+        let (what, hint) = if self.output.as_os_str() == "-" {
+            (
+                "parity over a stream",
+                "write the volumes to a folder and send the files; parity volumes behind them are read from a stream too",
+            )
+        } else if self.media.is_in_turn() {
+            (
+                "parity over media that are written one after the other",
+                "pack without it, gather the volumes in one place, and run airlift parity over them",
+            )
+        } else {
+            return Ok(());
+        };
+        match self.parity {
+            Some(_) => Err(CliError::usage(format!("{what} needs its bytes a second time")).with_hint(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Packs.
 pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> Result<u8, CliError> {
-    if arguments.parity.is_some() && arguments.output.as_os_str() == "-" {
-        return Err(CliError::usage("parity over a stream needs its bytes a second time").with_hint(
-            "write the volumes to a folder and send the files; parity volumes behind them are read from a stream too",
-        ));
-    }
+    arguments.refuse_parity_in_one_pass()?;
+    arguments.volume_list.as_deref().map_or(Ok(()), check_publishable)?;
+    let target = arguments.media.target(&arguments.output)?;
     let beside = Some(&*arguments.output).filter(|out| out.as_os_str() != "-");
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
@@ -103,13 +133,16 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
         let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
         return measured(&estimate, None, Form::Table, output);
     }
-    let packed = if piped {
-        pack_stream(request, &source, &mut io::stdout().lock(), &context)?
-    } else {
-        pack(request, &source, &arguments.output, &context)?
+    let packed = match target {
+        Some(target) => pack_in_turn(request, &source, target, &context)?,
+        None if piped => pack_stream(request, &source, &mut io::stdout().lock(), &context)?,
+        None => pack(request, &source, &arguments.output, &context)?,
     };
     output.findings(&packed.warnings);
     arguments.storing.keep(&stocked, &arguments.wanting.job("pack"), output);
+    if let Some(path) = &arguments.volume_list {
+        publish(path, volume_list(&packed.written.set()).as_bytes())?;
+    }
     show(&packed, !keys.is_empty(), piped, output);
     Ok(DONE)
 }
@@ -117,7 +150,7 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
 fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
     let say = |text: String| if piped { output.note(text) } else { output.result(text) };
     let written = &packed.written;
-    let volumes = human::count(written.volumes.len().max(1) as u64, "volume");
+    let volumes = human::count(written.marks.len() as u64, "volume");
     let artifacts = human::count(packed.artifacts as u64, "artifact");
     say(format!(
         "packed {artifacts}, {} of payload, into {volumes}, {}",

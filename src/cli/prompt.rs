@@ -1,4 +1,4 @@
-//! Asks for a password on the terminal, without showing it. Door of rustix's terminals.
+//! Asks on the terminal: for a line, or for a password, which is not shown. Door of rustix's terminals.
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use std::fs::File;
@@ -18,6 +18,17 @@ pub fn password(question: &str) -> io::Result<Option<String>> {
     let answer = ask(&mut terminal, question);
     tcsetattr(&terminal, OptionalActions::Flush, &before)?;
     answer.map(Some)
+}
+
+/// Returns whether there is a terminal to ask on.
+pub fn is_possible() -> bool {
+    File::options().read(true).write(true).open("/dev/tty").is_ok()
+}
+
+/// Asks for a line of text; `None` where no terminal is there to ask on.
+pub fn line(question: &str) -> io::Result<Option<String>> {
+    let Ok(mut terminal) = File::options().read(true).write(true).open("/dev/tty") else { return Ok(None) };
+    ask(&mut terminal, question).map(Some)
 }
 
 fn ask(terminal: &mut File, question: &str) -> io::Result<String> {

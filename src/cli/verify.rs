@@ -4,22 +4,34 @@ use super::authoring::Authoring;
 use super::clock;
 use super::environment::Environment;
 use super::error::{CliError, findings_code};
-use super::judging::{Judging, medium};
+use super::judging::Judging;
+use super::media::ReadingMedia;
 use super::output::{Form, Output};
+use super::volumes::{checked_alone, heard, verify_alone};
 use super::{human, left_out, marks};
 use crate::document::countersignature::PolicyReference;
 use crate::flow::{Context, Verified, VerifyRequest, verify};
+use crate::model::spoken::Spoken;
 use serde::Serialize;
 use std::path::PathBuf;
 
 /// Check a bundle offline: every byte, its author's signature, and every artifact under a policy
 ///
-/// Lists everything that is wrong, then exits with the number of the worst: 40 for damage, 30 for signatures.
+/// Lists everything that is wrong, then exits with the number of the worst: 40 for damage, 30 for signatures. One file that
+/// is a volume of several is checked by itself, as soon as it arrives: of a set, nothing may be missing, so name its folder.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Volumes, folders or globs of volumes; `-` for standard input
     #[arg(value_name = "BUNDLE", required = true)]
     bundle: Vec<PathBuf>,
+    #[command(flatten)]
+    media: ReadingMedia,
+    /// Check each of these volumes by itself; that others are missing is no error
+    #[arg(long, conflicts_with = "change_medium")]
+    volume: bool,
+    /// Checksum that the other side read aloud, of a volume or of all of them; repeatable
+    #[arg(long = "checksum", value_name = "CHECKSUM")]
+    told: Vec<Spoken>,
     #[command(flatten)]
     judging: Judging,
     #[command(flatten)]
@@ -52,10 +64,20 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let progress = output.progress();
     let threads = arguments.concurrency.unwrap_or_else(super::cores);
     let context = Context { events: &progress, threads, stop: &environment.stop };
+    let alone = if arguments.media.is_in_turn() { None } else { checked_alone(&arguments.bundle, arguments.volume)? };
+    if let Some(files) = alone {
+        if judge.is_some() {
+            output.note(
+                "warning: a policy judges artifacts, and these are in all volumes; it is not applied to volumes alone",
+            );
+        }
+        return Ok(verify_alone(files, (&authors, &arguments.told), arguments.output, &context, output));
+    }
     let request = VerifyRequest {
-        from: medium(&arguments.bundle)?,
+        from: arguments.media.medium(&arguments.bundle, output)?,
         authors: &authors,
         judge: judge.as_ref().map(|(_, judge)| judge),
+        told: &arguments.told,
     };
     let verified = verify(request, &context)?;
     match arguments.output {
@@ -80,6 +102,7 @@ fn show(verified: &Verified, judged: bool, output: &Output) {
         output.result(words);
     }
     marks::show(&verified.signatures, output);
+    heard(&verified.heard, output);
     left_out::show(verified.delta.as_ref(), output);
     let artifacts = human::count(verified.artifacts as u64, "artifact");
     let volumes = human::count(verified.volumes as u64, "volume");

@@ -8,6 +8,7 @@ use crate::document::countersignature::{CountersignatureStatement, Mark, MarkRol
 use crate::document::evidence::{ArtifactEvidence, Attached};
 use crate::document::lock::{LockedArtifact, Role, SubsetDigest};
 use crate::model::evidence::{CertificateFacts, EvidenceKind, Signer, TimeSource, VerifiedTime};
+use crate::model::spoken::Spoken;
 use crate::model::{Digest, Evidence, Verdict};
 use std::collections::BTreeSet;
 
@@ -117,7 +118,7 @@ fn head(lading: &Lading<'_>) -> Markup {
             Markup::around("p", state, lading.authenticity),
             facts(vec![
                 ("Bundle", Some(code(lading.bundle))),
-                ("To read aloud", Some(Markup::around("code", "spoken", spoken(lading.bundle.value())))),
+                ("To read aloud", Some(Markup::around("code", "spoken", Spoken::of_digest(lading.bundle).to_string()))),
                 ("Content", Some(text(content))),
                 ("Delta", lading.delta.as_ref().map(text)),
                 ("Evidence", Some(text(evidence))),
@@ -125,12 +126,6 @@ fn head(lading: &Lading<'_>) -> Markup {
             ]),
         ],
     )
-}
-
-/// Returns the first 48 bits of a digest in groups that can be read over the phone: `3FA2-91C0-77DE`.
-pub fn spoken(digest: &[u8]) -> String {
-    let groups = digest.chunks(2).take(3).map(|pair| crate::model::digest::hex(pair).to_uppercase());
-    groups.collect::<Vec<_>>().join("-")
 }
 
 fn count(n: u64, word: &str) -> String {

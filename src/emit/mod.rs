@@ -13,6 +13,7 @@ pub mod kustomize;
 pub mod lading;
 mod markup;
 pub mod references;
+pub mod volume_list;
 
 use crate::document::lock::Role;
 use crate::model::{Digest, FileUrl, ImageRef, Repository, Tag};

@@ -3,9 +3,10 @@
 use super::error::FlowError;
 use super::import::Medium;
 use super::opened::{DeltaFacts, Opened, authenticate, open};
-use crate::bundle::{Input, Protection, VolumeMark, parity_at_hand, volume_marks};
+use super::volume_list::spoken;
+use crate::bundle::{Input, Protection, VolumeMark, VolumeSet, parity_at_hand, volume_marks};
 use crate::document::countersignature::PolicyReference;
-use crate::emit::lading::{Consignment, Lading, VolumeLine, page, spoken};
+use crate::emit::lading::{Consignment, Lading, VolumeLine, page};
 use crate::model::Digest;
 use crate::trust::{Approval, Authors};
 
@@ -17,8 +18,8 @@ pub struct Inspected {
     pub approval: Approval,
     /// Whether there was anything to judge signatures by.
     pub judged: bool,
-    /// Volumes, in order; empty for a stream.
-    pub volumes: Vec<VolumeMark>,
+    /// Volumes, in order; none for a stream.
+    pub volumes: VolumeSet,
     /// How much damage would be survived, where parity volumes are at hand.
     pub parity: Option<Protection>,
 }
@@ -32,7 +33,9 @@ pub fn inspect(from: Medium, authors: &Authors) -> Result<Inspected, FlowError> 
     let opened = open(input, &Authors::anyone())?;
     let reader = &opened.reader;
     let approval = authenticate(reader.statement(), reader.envelope(), reader.countersignatures(), authors);
-    let (volumes, parity) = (volume_marks(&files), parity_at_hand(&files));
+    let (bundle, set_id) = (opened.bundle_id.clone(), reader.set_id());
+    let volumes = VolumeSet { bundle, set_id, volumes: volume_marks(&files) };
+    let parity = parity_at_hand(&files);
     Ok(Inspected { opened, approval, judged: authors.knows_somebody(), volumes, parity })
 }
 
@@ -66,7 +69,7 @@ pub fn bill_of_lading(inspected: &Inspected) -> String {
         authenticity: &inspected.authenticity(),
         authentic: inspected.judged && inspected.approval.decision.is_ok(),
         signatures: &inspected.approval.marks,
-        volumes: inspected.volumes.iter().map(line).collect(),
+        volumes: inspected.volumes.volumes.iter().map(line).collect(),
         blobs: inventory.len() as u64,
         bytes: inventory.iter().map(|record| record.size).sum(),
         delta: inspected.opened.delta().map(|delta| said(&delta)),
@@ -91,7 +94,7 @@ fn said(delta: &DeltaFacts) -> String {
 
 /// Returns the checksum of a volume in the form to be read aloud.
 pub fn checksum(volume: &VolumeMark) -> String {
-    volume.digest.map_or("not readable".to_owned(), |digest| spoken(&digest))
+    spoken(volume).map_or("not readable".to_owned(), |checksum| checksum.to_string())
 }
 
 fn line(volume: &VolumeMark) -> VolumeLine {

@@ -61,7 +61,7 @@ pub fn countersign(request: Request<'_>, context: &Context<'_>) -> Result<Counte
     let judge = request.policy.as_ref().map(|(judge, _)| *judge);
     let own: Vec<&Digest> = request.keys.iter().map(|key| key.public().id()).collect();
     let authors = request.authors.not_waiting_for(&own);
-    let verified = verify(VerifyRequest { from: request.from, authors: &authors, judge }, context)?;
+    let verified = verify(VerifyRequest { from: request.from, authors: &authors, judge, told: &[] }, context)?;
     let Some(bundle) = verified.bundle.clone().filter(|_| verified.holds()) else {
         return Ok(Countersigned { verified, written: None });
     };

@@ -128,14 +128,15 @@ pub(super) struct Prepared<'a> {
     pub(super) plan: BundlePlan,
     /// Everything that is not payload.
     pub(super) shipment: Shipment,
-    origin: BTreeMap<Digest, Repository>,
+    pub(super) origin: BTreeMap<Digest, Repository>,
     keys: &'a [SigningKey],
     pub(super) artifacts: usize,
     pub(super) warnings: Vec<Finding>,
 }
 
 impl Prepared<'_> {
-    fn seal(&self) -> Result<Option<Vec<u8>>, FlowError> {
+    /// Signs the statement; `None` where nobody signs.
+    pub(super) fn seal(&self) -> Result<Option<Vec<u8>>, FlowError> {
         if self.keys.is_empty() {
             return Ok(None);
         }
@@ -169,7 +170,8 @@ pub(super) fn prepare<'a>(
     let content =
         items.iter().filter(|item| !matches!(item.body, Body::Omitted)).map(|item| item.descriptor.size).sum();
     let data = |size| request.parity.map_or(size, |parity| parity.data_limit(size, content));
-    let options = Options { volume_size: request.options.volume_size.map(data), ..request.options };
+    let volume_size = request.options.volume_size.map(|sizes| sizes.each(data));
+    let options = Options { volume_size, ..request.options };
     let plan = BundlePlan::new(papers, items, options)?;
     Ok(Prepared { plan, shipment, origin, keys: request.keys, artifacts, warnings })
 }
@@ -224,7 +226,8 @@ fn place(origin: &BTreeMap<Digest, Repository>, want: &Descriptor) -> String {
     origin.get(&want.digest).map(ToString::to_string).unwrap_or_default()
 }
 
-fn open_at(
+/// Opens a blob at an offset, where it comes from.
+pub(super) fn open_at(
     source: &dyn Source,
     origin: &BTreeMap<Digest, Repository>,
     want: &Descriptor,

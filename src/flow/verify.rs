@@ -7,14 +7,17 @@ use super::judge_again::judge_again;
 use super::notices::notices;
 use super::opened::{DeltaFacts, Opened, authenticate, open};
 use super::unknowable::{clock_doubts, not_known};
-use crate::bundle::{Checked, Input, Protection, check, parity_at_hand};
+use super::volume_list::{Checksums, Heard};
+use crate::bundle::{Checked, Input, Protection, VolumeSet, check, parity_at_hand, volume_marks};
 use crate::document::countersignature::Mark;
 use crate::document::evidence::BundleEvidence;
 use crate::model::event::Stage;
 use crate::model::evidence::{FindingClass, Severity};
+use crate::model::spoken::Spoken;
 use crate::model::{Digest, Event, Finding};
 use crate::trust::{Approval, Authors, Judge};
 use serde::Serialize;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What is checked.
@@ -25,6 +28,8 @@ pub struct Request<'a> {
     pub authors: &'a Authors,
     /// Policy of whoever checks; `None` leaves it at bytes and the author's signature.
     pub judge: Option<&'a Judge>,
+    /// Checksums of volumes, or of all of them, that somebody was told.
+    pub told: &'a [Spoken],
 }
 
 /// Outcome of a verification.
@@ -50,6 +55,9 @@ pub struct Verified {
     /// How much damage would be survived, where there are parity volumes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parity: Option<Protection>,
+    /// What the checksums that were told are those of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heard: Vec<Heard>,
     /// What it leaves out, where it is a delta.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub delta: Option<DeltaFacts>,
@@ -89,15 +97,33 @@ pub fn verify(request: Request<'_>, context: &Context<'_>) -> Result<Verified, F
             let head = checked.papers.as_ref().map(|_| open(Input::Files(files.clone()), &Authors::anyone()));
             let volumes = files.len().saturating_sub(checked.countersignatures.len() + checked.parity_files);
             let seen = Seen { bytes: seen.into_inner(), volumes };
+            let (heard, strange) = compare(&checked, &files, request.told);
             let mut verified = report(checked, head, seen, request.authors, request.judge);
+            verified.heard = heard;
+            verified.findings.extend(strange);
+            verified.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
             advise_repair(&mut verified.findings, &files);
             Ok(verified)
+        }
+        Medium::Stream(_) if !request.told.is_empty() => {
+            Err(FlowError::Usage("the volumes of a stream are not looked at one by one; name their files".to_owned()))
         }
         Medium::Stream(stream) => pass(Input::Stream(stream), request.authors, request.judge, context),
     }
 }
 
-fn bytes(files: &[std::path::PathBuf]) -> u64 {
+/// Compares what was told with what the volumes state of themselves; that it is true was checked.
+fn compare(checked: &Checked, files: &[PathBuf], told: &[Spoken]) -> (Vec<Heard>, Vec<Finding>) {
+    let Some(bundle) = checked.bundle_id.clone().filter(|_| !told.is_empty()) else { return Default::default() };
+    let volumes = volume_marks(files);
+    let checksums = match &checked.summary {
+        Some(summary) => Checksums::of_set(&VolumeSet { bundle, set_id: summary.set_id, volumes }),
+        None => Checksums::of_volumes(&volumes, &bundle),
+    };
+    checksums.compare(told)
+}
+
+fn bytes(files: &[PathBuf]) -> u64 {
     files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|meta| meta.len()).sum()
 }
 
@@ -124,6 +150,7 @@ fn report(
         bytes: seen.bytes,
         volumes: seen.volumes,
         parity: checked.parity,
+        heard: Vec::new(),
         delta: None,
         evidence: None,
         findings: checked.findings,
@@ -142,7 +169,6 @@ fn report(
         Some(Err(error)) if verified.holds() => verified.findings.push(content(&error)),
         Some(Err(_)) | None => {}
     }
-    verified.findings.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.cmp(b)));
     verified
 }
 
@@ -213,6 +239,7 @@ fn pass(input: Input, authors: &Authors, judge: Option<&Judge>, context: &Contex
         bytes: 0,
         volumes: 0,
         parity: None,
+        heard: Vec::new(),
         delta: opened.delta(),
         evidence: None,
         findings: Vec::new(),

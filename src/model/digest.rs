@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Digest as _;
+use sha2::digest::common::hazmat::SerializableState as _;
 use std::fmt;
 use std::str::FromStr;
 
@@ -212,6 +213,26 @@ impl Digester {
         self.size
     }
 
+    /// Returns its state, so that another run can go on from here. It says nothing about bytes that were seen before.
+    pub fn state(&self) -> Vec<u8> {
+        let mut bytes = self.size.to_le_bytes().to_vec();
+        match &self.state {
+            State::Sha256(state) => bytes.extend_from_slice(&state.serialize()),
+            State::Sha512(state) => bytes.extend_from_slice(&state.serialize()),
+        }
+        bytes
+    }
+
+    /// Goes on from what [`Self::state`] returned; `None` where these bytes are no such state.
+    pub fn from_state(algorithm: Algorithm, bytes: &[u8]) -> Option<Self> {
+        let (size, state) = bytes.split_first_chunk::<8>()?;
+        let state = match algorithm {
+            Algorithm::Sha256 => State::Sha256(sha2::Sha256::deserialize(&state.try_into().ok()?).ok()?),
+            Algorithm::Sha512 => State::Sha512(Box::new(sha2::Sha512::deserialize(&state.try_into().ok()?).ok()?)),
+        };
+        Some(Self { state, size: u64::from_le_bytes(*size) })
+    }
+
     /// Returns what was seen.
     pub fn finish(self) -> Content {
         let digest = match self.state {
@@ -234,6 +255,24 @@ mod tests {
     use super::*;
 
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn a_digest_goes_on_from_its_state_wherever_it_was_taken() {
+        let bytes: Vec<u8> = (0..5000_u32).map(|n| (n * 7 % 251) as u8).collect();
+        for algorithm in [Algorithm::Sha256, Algorithm::Sha512] {
+            for at in [0, 1, 63, 64, 100, 128, 4096, 5000] {
+                let mut first = Digester::new(algorithm);
+                first.update(&bytes[..at]);
+                let mut second = Digester::from_state(algorithm, &first.state()).unwrap();
+                assert_eq!(second.size(), at as u64);
+                second.update(&bytes[at..]);
+                assert_eq!(second.finish().digest, Digest::of_with(algorithm, &bytes), "{algorithm:?} {at}");
+            }
+            let state = Digester::new(algorithm).state();
+            assert!(Digester::from_state(algorithm, &state[1..]).is_none());
+            assert!(Digester::from_state(algorithm, &[]).is_none());
+        }
+    }
 
     #[test]
     fn a_digest_prints_as_it_was_parsed() {

@@ -13,9 +13,11 @@ pub mod file_url;
 pub mod image;
 pub mod json;
 pub mod limits;
+pub mod medium;
 pub mod port;
 pub mod reference;
 pub mod running;
+pub mod spoken;
 
 pub use checked::Checked;
 pub use descriptor::{Descriptor, MediaType, Platform};

@@ -307,7 +307,7 @@ fn a_disk_that_is_too_small_is_told_before_anything_is_fetched() {
     let size = 1 << 44;
     let descriptor = Descriptor { size, ..Descriptor::of(MediaType::OCI_LAYER_GZIP, b"far too large") };
     world.items.push(Item { descriptor, class: Class::Payload, body: Body::Payload });
-    let plan = world.plan(Options { chunk_size: 16 << 20, volume_size: Some(1 << 40), ..Options::default() });
+    let plan = world.plan(Options { chunk_size: 16 << 20, volume_size: Some((1 << 40).into()), ..Options::default() });
     let error = BundleWriter::open(plan, &root.path().join("b")).err();
     let Some(WriteError::Full { needed, available, .. }) = error else { panic!("{error:?}") };
     assert!(needed > size && available < size);

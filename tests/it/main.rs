@@ -34,6 +34,7 @@ mod lading;
 mod limits;
 mod lock_operations;
 mod made;
+mod media;
 mod needs;
 mod notation;
 mod operators;

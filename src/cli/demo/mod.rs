@@ -129,7 +129,7 @@ impl<'a> Demo<'a> {
     fn request<'b>(&'b self, policy: String, judge: &'b Judge) -> Result<PackRequest<'b>, CliError> {
         let path = self.folder.join("airlift.lock");
         let lock = crate::document::lock::Lock::read(&crate::flow::read_paper(&path)?, &path.display().to_string())?;
-        let options = Options { volume_size: Some(16 << 20), ..Options::default() };
+        let options = Options { volume_size: Some((16 << 20).into()), ..Options::default() };
         let (keys, leaving) = (std::slice::from_ref(&self.author), Leaving::Nothing);
         Ok(PackRequest { lock, policy, judge, keys, leaving, options, parity: None })
     }
@@ -186,8 +186,12 @@ impl<'a> Demo<'a> {
     fn check(&self) -> Result<crate::flow::Verified, CliError> {
         let progress = self.output.progress();
         let (_, judge) = self.judge("policy.yaml")?;
-        let request =
-            VerifyRequest { from: Medium::Files(self.volumes()?), authors: &self.authors()?, judge: Some(&judge) };
+        let request = VerifyRequest {
+            from: Medium::Files(self.volumes()?),
+            authors: &self.authors()?,
+            judge: Some(&judge),
+            told: &[],
+        };
         Ok(verify(request, &self.context(&progress))?)
     }
 
