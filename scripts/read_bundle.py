@@ -1,24 +1,19 @@
 #!/usr/bin/env python3
 """Reads the volumes of a bundle, checks them and writes the OCI layout: read_bundle.py FOLDER VOLUME...
 
-A second reader, written from src/bundle/FORMAT.md and nothing else. It needs the program `zstd` and checks all but
-BLAKE3 (which this language does not bring). Every deviation ends it with a message and exit 1. Of a delta it names each
-blob that is left out; the layout that it writes lacks those.
+A second reader, written from src/bundle/FORMAT.md alone, with the program `zstd`. It checks all but BLAKE3 (which this language
+does not bring); every deviation ends it with exit 1. Of a delta it names each blob that is left out, and its layout lacks.
 """
 import hashlib, json, os, struct, subprocess, sys
 
-PROLOGUE, MAGIC = bytes.fromhex("28b52ffd2000010000"), bytes.fromhex("28b52ffd")
-SLOT, TAIL = 4096, []
-
+PROLOGUE, MAGIC, SLOT, TAIL = bytes.fromhex("28b52ffd2000010000"), bytes.fromhex("28b52ffd"), 4096, []
 
 def need(good, what):
     if not good:
         sys.exit("refused: " + what)
 
-
 def sha256(data):
     return hashlib.sha256(data).digest()
-
 
 def frame_length(data, at):
     """Length, content size and kind of the data frame at `at`."""
@@ -39,7 +34,6 @@ def frame_length(data, at):
         need(end <= len(data), "a frame ends behind its volume")
     return end + tail - at, size, kind
 
-
 def tar_header(name, size, kind=b"0"):
     number = b"%011o\0" % size if size < 1 << 33 else b"\x80\0\0\0" + size.to_bytes(8, "big")
     h = bytearray(512)
@@ -49,14 +43,12 @@ def tar_header(name, size, kind=b"0"):
     h[148:156] = b"%06o\0 " % sum(h)
     return bytes(h)
 
-
 def opening(name, size):
     if len(name) <= 100:
         return tar_header(name, size)
     record = b"%d path=%s\n" % (len(name) + 10, name)
     need(len(record) == len(name) + 10, "pax length")
     return tar_header(b"airlift/pax", len(record), b"x") + record.ljust(512, b"\0") + tar_header(name, size)
-
 
 def read_volume(path, number, first, digests):
     """Checks one volume's own structure; returns its header, its data frames and whether it is the last."""
@@ -65,15 +57,14 @@ def read_volume(path, number, first, digests):
     need(data[:9] == PROLOGUE and data[9:17] == bytes.fromhex("5a2a4d18f0000000"), "%s: no volume" % path)
     need(head[:8] == b"AIRLIFT\0" and sha256(data[:225]) == data[225:257], "%s: header" % path)
     major, _, kind, incompat = struct.unpack_from("<HHIQ", head, 8)
-    need((major, kind) == (1, 1) and incompat in (0, 1), "%s: needs a later program" % path)
-    need((incompat == 1) == any(head[152:184]), "%s: base" % path)
+    need((major, kind, incompat) == (1, 1, int(any(head[152:184]))), "%s: needs a later program" % path)
     num, total, length = struct.unpack_from("<IIQ", head, 96)
     need(num == number and length in (0, len(data)), "%s: is volume %d" % (path, num))
     need(first is None or head[32:96] + head[152:184] == first[32:96] + first[152:184], "%s: foreign volume" % path)
     footer = data[-96:]
     foot_number, flags, table_length, file_length = struct.unpack_from("<IIQQ", footer, 64)
-    need(footer[88:] == b"AIRLVOL\0" and file_length == len(data) and foot_number == number, "%s: footer" % path)
-    need(footer[32:64] == head[64:96] and flags in (0, 3), "%s: footer" % path)
+    fits = footer[88:] == b"AIRLVOL\0" and footer[32:64] == head[64:96] and flags in (0, 3)
+    need(fits and (file_length, foot_number) == (len(data), number), "%s: footer" % path)
     end, table = len(data) - 96 - table_length - 8, data[len(data) - 96 - table_length : -96]
     need(data[end : end + 8] == b"\x5b\x2a\x4d\x18" + struct.pack("<I", table_length + 96), "%s: trailer" % path)
     need(sha256(head + table + footer[32:]) == footer[:32], "%s: volume digest" % path)
@@ -85,25 +76,21 @@ def read_volume(path, number, first, digests):
         frames.append((data[at : at + length], size, kind, at))
         at += length
     need(at == data_end, "%s: frames end at %d" % (path, at))
-    listed = [(r[3], r[4], r[5]) for r in records if r[0] != 5]
-    need(listed == [(f[3], len(f[0]), f[1]) for f in frames if f[2] != 0x60], "%s: table" % path)
+    need([r[3:] for r in records if r[0] != 5] == [(f[3], len(f[0]), f[1]) for f in frames if f[2] != 0x60], "%s: table" % path)
     if flags:
         tail = data[data_end:end]
         TAIL.append(struct.unpack_from("<Q", tail, 88)[0])
-        body = (b"AIRLTAIL" + head[32:96] + struct.pack("<QQ", number, TAIL[0]) + b"".join(digests)
-                + sha256(table[:-64]) + bytes(SLOT))
+        body = b"AIRLTAIL" + head[32:96] + struct.pack("<QQ", number, TAIL[0]) + b"".join(digests)
+        body += sha256(table[:-64]) + bytes(SLOT)
         need(tail == b"\x5c\x2a\x4d\x18" + struct.pack("<I", len(body)) + body, "%s: tail" % path)
         need(number == total or not total, "%s: number of volumes" % path)
     digests.append(footer[:32])
     return head, frames, bool(flags)
 
-
 def unpack(frames):
-    joined = b"".join(f[0] for f in frames)
-    out = subprocess.run(["zstd", "-d", "-q", "-c"], input=joined, stdout=subprocess.PIPE, check=True).stdout
-    need(len(out) == sum(f[1] for f in frames), "content size")
-    return out
-
+    run = subprocess.run(["zstd", "-dqc"], input=b"".join(f[0] for f in frames), stdout=subprocess.PIPE, check=True)
+    need(len(run.stdout) == sum(f[1] for f in frames), "content size")
+    return run.stdout
 
 def main(folder, paths):
     first, frames, last, digests = None, [], False, []
@@ -133,35 +120,31 @@ def main(folder, paths):
     need(plain[at:] == bytes(1024), "end of the tar stream")
     need(sha256(files["airlift/head.json"]) == first[32:64], "bundle id")
     statement = json.loads(files["airlift/head.json"])
-    for doc in statement["documents"]:
-        data = files[doc["name"]]
+    for doc, data in ((doc, files[doc["name"]]) for doc in statement["documents"]):
         need(len(data) == doc["size"] and doc["digest"] == "sha256:" + sha256(data).hex(), doc["name"])
     base = files.get("airlift/base.json")
-    need((sha256(base) if base else bytes(32)) == first[152:184], "bases")
+    need(first[152:184] == (sha256(base) if base else bytes(32)), "bases")
     listed = files["airlift/inventory"]
-    magic, short, long = struct.unpack_from("<8sQQ", listed)
-    need(magic == b"AIRLINV\0" and len(listed) == 32 + 48 * short + 80 * long, "inventory")
+    _, short, long = struct.unpack_from("<8sQQ", listed)
+    need(listed[:8] == b"AIRLINV\0" and len(listed) == 32 + 48 * short + 80 * long, "inventory")
     blobs, total, at, omitted = 0, 0, 32, []
-    for algorithm, width, count in (("sha256", 32, short), ("sha512", 64, long)):
-        for _ in range(count):
-            digest, size = listed[at : at + width].hex(), struct.unpack_from("<Q", listed, at + width)[0]
-            name, flags = "blobs/%s/%s" % (algorithm, digest), listed[at + width + 9]
-            need(flags == 0 or (flags == 4 and base), "flags of " + digest)
-            if flags:
-                need(name not in files, "left out and here: " + digest)
-                omitted.append(size)
-                print("left out: %s:%s %d" % (algorithm, digest, size))
-            else:
-                data = files[name]
-                need(len(data) == size and hashlib.new(algorithm, data).hexdigest() == digest, digest)
-            at, blobs, total = at + width + 16, blobs + 1, total + size
+    for algorithm, width in [("sha256", 32)] * short + [("sha512", 64)] * long:
+        digest, size = listed[at : at + width].hex(), struct.unpack_from("<Q", listed, at + width)[0]
+        name, flags = "blobs/%s/%s" % (algorithm, digest), listed[at + width + 9]
+        data = files.get(name)
+        if flags == 4 and base and data is None:
+            omitted.append(size)
+            print("left out: %s:%s %d" % (algorithm, digest, size))
+        else:
+            good = not flags and data is not None and len(data) == size
+            need(good and hashlib.new(algorithm, data).hexdigest() == digest, digest)
+        at, blobs, total = at + width + 16, blobs + 1, total + size
     left = {"blobs": len(omitted), "bytes": sum(omitted)} if base else None
     need((blobs, total, left) == (statement["blobs"], statement["bytes"], statement.get("omitted")), "totals")
-    need(TAIL == [total - sum(omitted)], "bytes in the tail")
-    need(blobs - len(omitted) == sum(name.startswith("blobs/") for name in files), "more blobs than are listed")
+    there = sum(name.startswith("blobs/") for name in files)
+    need((TAIL, there) == ([total - sum(omitted)], blobs - len(omitted)), "bytes in the tail, or more blobs than are listed")
     for name, data in files.items():
         os.makedirs(os.path.dirname(os.path.join(folder, name)), exist_ok=True)
         open(os.path.join(folder, name), "wb").write(data)
-
 
 main(sys.argv[1], sys.argv[2:])

@@ -145,7 +145,10 @@ pub fn downloads(text: &str) -> Vec<&str> {
     if text.len() > TEXT_BYTES || !text.contains("://") {
         return Vec::new();
     }
-    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '='));
+    let words = text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | ',' | ';' | '(' | ')'));
+    // What an equals sign names stands behind it; those of a query belong to the address.
+    let address = |word: &'_ str| word.split("://").next().and_then(|scheme| scheme.rfind('=')).map_or(0, |at| at + 1);
+    let words = words.map(|word| &word[address(word)..]);
     let is_file = |word: &&str| {
         let web = word.starts_with("https://") || word.starts_with("http://");
         let path = word.split(['?', '#']).next().unwrap_or_default();

@@ -227,7 +227,7 @@ fn medium() -> (Stage, Sample) {
     let image = SampleImage::new(1).layer(600_000).layer(700_000).build();
     let reference = stage.publish("team/app", "1", &image);
     fs::create_dir(stage.path("medium")).unwrap();
-    let more = ["--allow-unsigned", "**", "--volume-size", "700kB"];
+    let more = ["--allow-unsigned", "**", "--volume-size", "710kB"];
     stage.pack(&[&reference], "medium/b", &more).expect(0);
     (stage, image)
 }
