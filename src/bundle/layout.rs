@@ -99,7 +99,8 @@ impl Cursor {
             }
             let (number, limit, needed) = (self.number(), self.limit(), self.needed(shape.length, listed)?);
             if needed > limit {
-                return Err(LayoutError::VolumeTooSmall { number, limit, needed });
+                let small = LayoutError::VolumeTooSmall { number, limit, needed };
+                return Err(if self.sizes.is_some() { small } else { LayoutError::TooLarge });
             }
         }
         self.plain = self.plain.checked_add(shape.content).ok_or(LayoutError::TooLarge)?;
