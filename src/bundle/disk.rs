@@ -81,7 +81,7 @@ pub(super) fn is_named(file: &File, path: &Path) -> bool {
 /// Largest file of FAT32 and its older kin, which have 4 bytes for a size.
 const FAT_LARGEST: u64 = (1 << 32) - 1;
 /// What `statfs` calls them (statfs(2), `MSDOS_SUPER_MAGIC`).
-const FAT: i64 = 0x4d44;
+const FAT: fs::FsWord = 0x4d44;
 
 /// Fails where a file may not have `length` bytes by the limit of this session (`ulimit -f`).
 ///
@@ -96,7 +96,7 @@ pub(super) fn allowed(length: u64) -> io::Result<()> {
 /// Returns the bytes that a file in `folder` may have, as far as is known.
 pub(super) fn largest_file(folder: &Path) -> u64 {
     let session = rustix::process::getrlimit(rustix::process::Resource::Fsize).current.unwrap_or(u64::MAX);
-    let fat = fs::statfs(folder).is_ok_and(|found| i64::from(found.f_type) == FAT);
+    let fat = fs::statfs(folder).is_ok_and(|found| found.f_type == FAT);
     if fat { session.min(FAT_LARGEST) } else { session }
 }
 

@@ -30,7 +30,7 @@ const SYNC_EVERY: u64 = 256 << 20;
 /// Where payload comes from, and who hears of bytes that pass.
 pub struct Sources<'a, 'b> {
     /// Opens a blob at an offset.
-    pub open: &'a mut dyn FnMut(&Descriptor, u64) -> Result<Box<dyn Read + Send + 'b>, io::Error>,
+    pub open: &'a mut OpenAt<'a, 'b>,
     /// Is told of bytes as they pass.
     pub moved: &'a dyn Fn(u64),
 }

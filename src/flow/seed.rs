@@ -108,8 +108,8 @@ pub fn seed(request: Request<'_>, context: &Context<'_>) -> Result<Seeded, FlowE
     findings.extend(plan.findings);
     let mut job = Job { shipment, supply, omitted, items: plan.items, findings, dry_run: request.dry_run, context };
     let Done { place, outcomes, bytes_sent } = match request.node {
-        Node::Containerd(ctr) => job.to_containerd(ctr, request.choice.platform.as_ref())?,
-        Node::Folder(folder) => job.to_folder(folder)?,
+        Node::Containerd(ctr) => job.fill_containerd(ctr, request.choice.platform.as_ref())?,
+        Node::Folder(folder) => job.fill_folder(folder)?,
     };
     let image = |(item, outcome): (LoadItem, SeedOutcome)| {
         let LoadItem { source, digest, names, bytes, .. } = item;
@@ -178,7 +178,7 @@ impl Stock {
 }
 
 impl Job<'_> {
-    fn to_containerd(&mut self, ctr: &Ctr, platform: Option<&Platform>) -> Result<Done, FlowError> {
+    fn fill_containerd(&mut self, ctr: &Ctr, platform: Option<&Platform>) -> Result<Done, FlowError> {
         let stock = Stock::of(ctr)?;
         self.findings.extend(self.items.iter().flat_map(|item| moves(&stock, item)));
         let mut outcomes: Vec<SeedOutcome> = self.items.iter().map(|item| stock.outcome(item)).collect();
@@ -247,7 +247,7 @@ impl Job<'_> {
         Ok(())
     }
 
-    fn to_folder(&mut self, folder: &Path) -> Result<Done, FlowError> {
+    fn fill_folder(&mut self, folder: &Path) -> Result<Done, FlowError> {
         check_whole(self.items.iter(), &self.omitted)?;
         let items: Vec<&LoadItem> = self.items.iter().collect();
         let archive = Archive::new(&self.shipment, &items, &self.supply, true);
