@@ -19,7 +19,7 @@ use super::writer::Written;
 use crate::model::medium::{MediumUse, WantedVolume};
 use crate::model::{Descriptor, Digester};
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Bytes that are gathered before they are written.
