@@ -111,7 +111,7 @@ fn every_step_grows_as_the_number_of_blobs_does() {
     let folder = tempfile::tempdir().unwrap();
     let (few, many) = if bench { (10_000, 100_000) } else { (400, 4_000) };
     let (small, large) = (measure(few, folder.path()), measure(many, folder.path()));
-    println!("{small}\n{large}");
+    eprintln!("{small}\n{large}");
     for ((step, before), (_, after)) in small.steps.iter().zip(&large.steps) {
         let (before, after) = (before.processor, after.processor);
         let most = before * GROWTH + Duration::from_millis(20);

@@ -202,7 +202,7 @@ fn papers_of_a_layout_that_are_missing_later_broken_or_endless_are_refused() {
         (entry.replace("sha256:", "sha256:../../../").into_bytes(), "index.json"),
         (index(&entry.replace("\"size\":1", "\"size\":-1")).into_bytes(), "index.json"),
         (index(&entry.replace("sha256:", "SHA256:")).into_bytes(), "index.json"),
-        (index(&entry)[..20].as_bytes().to_vec(), "index.json"),
+        (index(&entry).as_bytes()[..20].to_vec(), "index.json"),
         (endless, "above the limit"),
     ] {
         let said =

@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn refused(files: &Files) -> Fault {
-        archive(&tar(files), "").err().expect("it is refused")
+        archive(&tar(files), "").expect_err("it is refused")
     }
 
     #[test]

@@ -198,7 +198,7 @@ mod tests {
             let mut changed = files.clone();
             assert!(text.contains(from), "{from}");
             changed.insert("manifest.json".to_owned(), text.replacen(from, to, 1).into_bytes());
-            let fault = archive(&tar(&changed), "").err().expect(from);
+            let fault = archive(&tar(&changed), "").expect_err(from);
             assert!(fault.what.contains(why), "{from}: {fault}");
         }
     }

@@ -189,7 +189,7 @@ mod tests {
     fn with(change: impl FnOnce(&mut Files)) -> Fault {
         let mut files = layout(&[(called("ghcr.io/a/b:1"), &image(1))]);
         change(&mut files);
-        read(&files).err().expect("it is refused")
+        read(&files).expect_err("it is refused")
     }
 
     #[test]
@@ -295,7 +295,7 @@ mod tests {
         for linked in files.keys() {
             let rest = files.keys().filter(|name| *name != linked).fold(Tar::new(), |tar, name| add(tar, name));
             for tar in [rest.clone().soft_link(linked, "other"), rest.clone().hard_link(linked, blobs[0])] {
-                let fault = archive(&tar.file("other", &files[linked]).finish(), "").err().expect(linked);
+                let fault = archive(&tar.file("other", &files[linked]).finish(), "").expect_err(linked);
                 assert!(fault.what.contains("links are not followed"), "{linked}: {fault}");
             }
         }
