@@ -63,6 +63,7 @@ fn a_bundle_with_parity_says_what_it_survives_and_a_lost_volume_is_repaired_and_
 #[test]
 fn too_much_damage_ends_with_40_and_says_how_much_too_much() {
     let (stage, _) = packed();
+    let first = fs::read(stage.path("b.001.airlift")).unwrap();
     for name in ["b.001.airlift", "b.002.airlift", "b.003.airlift"] {
         fs::remove_file(stage.path(name)).unwrap();
     }
@@ -74,6 +75,7 @@ fn too_much_damage_ends_with_40_and_says_how_much_too_much() {
     for name in ["b.p01.airlift", "b.p02.airlift"] {
         fs::remove_file(stage.path(name)).unwrap();
     }
+    fs::write(stage.path("b.001.airlift"), first).unwrap();
     quietly(&stage, &["repair", "b.*.airlift"]).expect(40).says(&["no parity volume"]);
 }
 

@@ -309,8 +309,10 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut open = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { open.push(path) } else { found.push(path) }
+            let entry = entry.unwrap();
+            // What a link leads to is not below this folder.
+            let is_folder = entry.file_type().unwrap().is_dir();
+            if is_folder { open.push(entry.path()) } else { found.push(entry.path()) }
         }
     }
     found.sort();
