@@ -7,6 +7,7 @@ use super::arrange::{self, glue_shape};
 use super::compress;
 use super::frame;
 use super::layout::{self, Cursor, LayoutError, Shape};
+use super::parity::ParityAmount;
 use super::plan::{BundlePlan, Stored};
 use super::tarhead;
 use super::volume_files::{Names, VolumeFiles};
@@ -64,6 +65,15 @@ impl BundlePlan {
             other => other?,
         };
         Ok(Bounds { bytes: Range { least, most }, volumes: Range { least: fewest, most: greatest } })
+    }
+
+    /// Returns number and bytes of the parity volumes that `amount` gives; `None` in an open layout, where nobody knows how
+    /// long its volumes become.
+    pub fn parity(&self, amount: ParityAmount) -> Option<(u64, u64)> {
+        let total = self.volumes()?;
+        let spans = (1..).zip(self.arranged.cursor.volumes());
+        let lengths: Vec<u64> = spans.map(|(number, span)| layout::file_length(span, number, total)).collect();
+        amount.measured(&lengths)
     }
 
     /// Returns bytes and volumes, were each packed frame as long as `length` says of its content.

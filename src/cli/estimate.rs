@@ -13,7 +13,7 @@ use super::receiving::open_place;
 use super::rendering::Rendering;
 use super::sourcing::Sourcing;
 use super::wanting::Wanting;
-use crate::bundle::{Options, VolumeSizes};
+use crate::bundle::{Options, ParityAmount, VolumeSizes};
 use crate::flow::{Aims, Context, PackRequest, Pins, Remembering, estimate, look_up};
 use std::path::PathBuf;
 
@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Largest size of each volume, as for pack
     #[arg(long, value_name = "SIZE[,SIZE]…", value_parser = media_sizes::parse)]
     volume_size: Option<VolumeSizes>,
+    /// Parity that will be added: a number of parity volumes, or a share of the bundle such as 5%
+    #[arg(long, value_name = "N|SHARE")]
+    parity: Option<ParityAmount>,
     /// Where `pack` will write: path prefix of the volumes. Its room is compared
     #[arg(long, value_name = "OUT")]
     out: Option<PathBuf>,
@@ -73,8 +76,15 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
     let asked = arguments.connecting.remote(environment)?;
     let leaving = basis.leaving(&asked);
-    let request =
-        PackRequest { lock: lookup.resolved.lock, policy, judge: &judge, keys: &[], leaving, options, parity: None };
+    let request = PackRequest {
+        lock: lookup.resolved.lock,
+        policy,
+        judge: &judge,
+        keys: &[],
+        leaving,
+        options,
+        parity: arguments.parity,
+    };
     let aims =
         Aims { out: arguments.out.as_deref(), to: to.as_ref().map(|place| (place.prefix(), place.destination())) };
     let estimate = estimate(request, &source, &aims, &context)?;

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Lacking {
     /// Where to write what the destination lacks of what a delta leaves out, for `pack --request`
-    /// [default: `request-<bundle>.json` in the current folder, and none in a dry run]
+    /// [default: request-BUNDLE.json in the current folder, and none in a dry run]
     #[arg(long, value_name = "FILE")]
     request_file: Option<PathBuf>,
 }

@@ -31,6 +31,9 @@ fn rows(estimate: &Estimate, rate: Option<u64>) -> Vec<Vec<String>> {
         vec!["bundle".to_owned(), size(bytes)],
         vec!["volumes".to_owned(), span(estimate.bundle.volumes, |n| n.to_string())],
     ];
+    if let Some((volumes, bytes)) = estimate.parity {
+        rows.push(vec!["parity".to_owned(), format!("{} in {}", human::bytes(bytes), human::count(volumes, "volume"))]);
+    }
     if let Some(Room { folder, available, .. }) = &estimate.room {
         rows.push(vec!["room".to_owned(), format!("{} in {}", human::bytes(*available), folder.display())]);
     }
@@ -49,7 +52,10 @@ fn rows(estimate: &Estimate, rate: Option<u64>) -> Vec<Vec<String>> {
 fn times(estimate: &Estimate) -> Vec<(&'static str, Range)> {
     let exactly = |bytes| Range { least: bytes, most: bytes };
     let send = estimate.landing.as_ref().map(|landing| ("send", exactly(landing.bytes)));
-    [("fetch", exactly(estimate.payload)), ("carry", estimate.bundle.bytes)].into_iter().chain(send).collect()
+    let beside = estimate.parity.map_or(0, |(_, bytes)| bytes);
+    let Range { least, most } = estimate.bundle.bytes;
+    let carry = Range { least: least + beside, most: most.saturating_add(beside) };
+    [("fetch", exactly(estimate.payload)), ("carry", carry)].into_iter().chain(send).collect()
 }
 
 fn size(range: Range) -> String {
@@ -67,6 +73,9 @@ fn document(estimate: &Estimate, rate: Option<u64>) -> Value {
         "artifacts": estimate.artifacts, "objects": estimate.objects, "payloadBytes": estimate.payload,
         "bundleBytes": range(estimate.bundle.bytes), "volumes": range(estimate.bundle.volumes),
     });
+    if let Some((volumes, bytes)) = estimate.parity {
+        document["parity"] = json!({ "volumes": volumes, "bytes": bytes });
+    }
     if let Some(Room { folder, needed, most, available }) = &estimate.room {
         document["room"] = json!({ "folder": folder, "neededBytes": range(Range { least: *needed, most: *most }), "availableBytes": available });
     }

@@ -167,7 +167,8 @@ fn show(packed: &Packed, signed: bool, piped: bool, output: &Output) {
     for volume in &written.volumes {
         say(format!("  {}", volume.display()));
     }
-    packed.parity.iter().for_each(|volume| say(format!("  {}", volume.display())));
+    let plain = |volume: &PathBuf| volume.strip_prefix(".").unwrap_or(volume).display().to_string();
+    packed.parity.iter().for_each(|volume| say(format!("  {}", plain(volume))));
     say(format!("bundle {}", written.bundle_id));
     if !signed {
         output.note("warning: the bundle is not signed; whoever imports it must pass --allow-unsigned-bundle. Sign with --sign-key");

@@ -1,6 +1,6 @@
 //! What a pack will come to, and an import behind it, said before payload is fetched.
 //!
-//! It is the plan of [`super::pack`] itself, only not carried out: so the numbers agree with what happens then.
+//! It is the plan of [`super::pack()`] itself, only not carried out: so the numbers agree with what happens then.
 
 use super::context::Context;
 use super::error::FlowError;
@@ -10,6 +10,7 @@ use super::preflight::{self, Mode};
 use super::shipment::Shipment;
 use crate::bundle::{Bounds, WriteError, free_at, nearest_folder};
 use crate::model::Finding;
+use crate::model::evidence::FindingClass;
 use crate::model::port::{Destination, Source};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +34,8 @@ pub struct Estimate {
     pub payload: u64,
     /// Size of the bundle.
     pub bundle: Bounds,
+    /// Parity volumes and their bytes, where parity was asked for and its size can be known.
+    pub parity: Option<(u64, u64)>,
     /// Room where the volumes are written.
     pub room: Option<Room>,
     /// What an import will do.
@@ -86,22 +89,32 @@ pub fn estimate(
     aims: &Aims<'_>,
     context: &Context<'_>,
 ) -> Result<Estimate, FlowError> {
+    let amount = request.parity;
     let making = super::making::Making::new(source, &request.lock);
     let Prepared { plan, shipment, mut warnings, artifacts, .. } = prepare(request, &making, context)?;
     let bundle = plan.bounds().map_err(WriteError::from)?;
-    let room = aims.out.map(|out| room(out, bundle, plan.kept_at(out))).transpose()?;
+    let parity = amount.and_then(|amount| plan.parity(amount));
+    if amount.is_some() && parity.is_none() {
+        warnings.push(Finding::warning(FindingClass::Media, "parity", UNMEASURED));
+    }
+    let beside = parity.map_or(0, |(_, bytes)| bytes);
+    let room = aims.out.map(|out| room(out, bundle, (plan.kept_at(out), beside))).transpose()?;
     let landing = match aims.to {
         Some((prefix, to)) => Some(landing(&shipment, prefix, to, &mut warnings, context)?),
         None => None,
     };
     let (objects, payload) = (plan.objects(), plan.payload_bytes());
-    Ok(Estimate { artifacts, objects, payload, bundle, room, landing, findings: warnings })
+    Ok(Estimate { artifacts, objects, payload, bundle, parity, room, landing, findings: warnings })
 }
 
-fn room(out: &Path, bundle: Bounds, kept: u64) -> Result<Room, FlowError> {
+/// Why the bytes of parity are not told.
+const UNMEASURED: &str =
+    "its bytes are not counted: volumes become as long as payload packs, and parity as long as the longest";
+
+fn room(out: &Path, bundle: Bounds, (kept, beside): (u64, u64)) -> Result<Room, FlowError> {
     let folder = nearest_folder(out.parent().unwrap_or_else(|| Path::new(".")));
     let available = free_at(out).map_err(|error| FlowError::file(&folder, "cannot be asked for room", error))?;
-    let rest = |bytes: u64| bytes.saturating_sub(kept);
+    let rest = |bytes: u64| bytes.saturating_add(beside).saturating_sub(kept);
     Ok(Room { folder, needed: rest(bundle.bytes.least), most: rest(bundle.bytes.most), available })
 }
 

@@ -81,6 +81,24 @@ fn a_bundle_has_the_size_that_was_estimated_to_the_byte() {
 }
 
 #[test]
+fn parity_has_the_size_that_was_estimated_to_the_byte() {
+    let stage = Stage::new();
+    let references = [stage.publish("team/app", "1", &small(20)), stage.publish("team/two", "1", &multi(10))];
+    let references: Vec<&str> = references.iter().map(String::as_str).collect();
+    for (out, cut) in [("one", &["--parity", "5%"][..]), ("cut", &["--parity", "2", "--volume-size", "300KiB"])] {
+        let more = [cut, &ANYONE].concat();
+        let said = json(&estimate(&stage, &references, &more).expect(0));
+        pack(&stage, &references, out, &more);
+        let (parity, data): (Vec<_>, Vec<_>) =
+            volumes(stage.folder.path(), out).into_iter().partition(|(name, _)| name.starts_with(".p"));
+        let bytes = |of: &[(String, Vec<u8>)]| of.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
+        assert_eq!(number(&said["bundleBytes"]["least"]), bytes(&data), "{out}");
+        let stated = (number(&said["parity"]["volumes"]), number(&said["parity"]["bytes"]));
+        assert_eq!(stated, (parity.len() as u64, bytes(&parity)), "{out}");
+    }
+}
+
+#[test]
 fn payload_is_not_fetched_for_an_estimate() {
     let stage = Stage::new();
     let references = three(&stage);

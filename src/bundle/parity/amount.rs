@@ -1,5 +1,6 @@
 //! How much parity is wanted: a number of volumes, or a share of the bundle.
 
+use super::scheme::{Covered, Numbers, Scheme};
 use crate::model::limits;
 use std::fmt;
 use std::str::FromStr;
@@ -75,6 +76,14 @@ impl ParityAmount {
                 _ => Cut { piece: fine, parity: share },
             },
         }
+    }
+
+    /// Returns number and bytes of all parity volumes over data volumes of these lengths; `None` where there can be none.
+    pub(in crate::bundle) fn measured(self, lengths: &[u64]) -> Option<(u64, u64)> {
+        let Cut { piece, parity } = self.cut(lengths);
+        let covered = lengths.iter().map(|length| Covered { length: *length, digest: [0; 32] }).collect();
+        let scheme = Scheme::new(Numbers { set_id: [0; 32], piece, parity, digits: 0 }, covered).ok()?;
+        Some((u64::from(parity), scheme.file_length() * u64::from(parity)))
     }
 
     /// Returns how large data volumes may be so that parity volumes, which also hold the lists, fit into
