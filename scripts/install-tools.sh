@@ -18,7 +18,7 @@ readonly go_programs=(
 # every module proxy keeps.
 readonly notation=github.com/notaryproject/notation notation_version=v1.3.2
 readonly imgpkg=carvel.dev/imgpkg imgpkg_version=v0.46.1
-readonly debian_packages=(docker-registry containerd skopeo zstd tar jq curl openssl shellcheck strace git par2)
+readonly debian_packages=(docker-registry containerd skopeo zstd tar jq curl openssl shellcheck strace git par2 e2fsprogs mount)
 
 say() { printf 'install-tools: %s\n' "$*"; }
 

@@ -12,7 +12,7 @@ crash() {
   return "$code"
 }
 
-runs_are_killed_at_calls() { crash kill.py --every 7 --offset $((RANDOM % 7)) pack import-layout import-registry resolve; }
+runs_are_killed_at_calls() { crash kill.py --every 7 --offset 3 pack import-layout import-registry resolve; }
 the_power_is_cut_at_calls() { crash power.py --every 9 pack resolve; }
 disks_are_too_small() { crash space.py --steps 6 pack-whole resolve; }
 calls_fail() { crash errors.py --every 9 pack verify; }
