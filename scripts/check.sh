@@ -12,7 +12,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly skipped=77 # exit of a step that could not run
 readonly required=${AIRLIFT_REQUIRE_REAL_PARTS:-0}
-readonly binary_limit_mb=25 help_limit_ms=10
+readonly binary_limit_mb=28 help_limit_ms=10
 readonly logs=target/check
 readonly binary=target/release/airlift
 verbose=no
