@@ -11,7 +11,10 @@ fuzz_target!(|data: &[u8]| {
     let Ok(trove) = fuzzing::archive(data, "registry.example/x") else { return };
     for offer in trove.offers() {
         let Ok(document) = trove.manifest(&offer.name.repository, &offer.name.reference()) else { continue };
-        assert_eq!(document.descriptor.digest, Digest::of_with(document.descriptor.digest.algorithm(), &document.bytes));
+        assert_eq!(
+            document.descriptor.digest,
+            Digest::of_with(document.descriptor.digest.algorithm(), &document.bytes)
+        );
         if let Reference::Digest(digest) = offer.name.reference() {
             assert_eq!(document.descriptor.digest, digest);
         }

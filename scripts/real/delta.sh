@@ -6,7 +6,10 @@
 pack_unsigned() { airlift pack --plain-http --no-progress --allow-unsigned '**' --sign-key "$work/bundle.key" "$@"; }
 
 a_delta_carries_the_layer_that_changed() {
-  crane copy --insecure --platform linux/amd64 "$upstream/library/base:12" "$upstream/delta/app:1"
+  # Nothing else at the destination may have these layers, or its garbage collection would rightly spare them.
+  head -c 300000 /dev/urandom >"$work/ground"
+  tar czf "$work/ground.tgz" -C "$work" ground
+  crane append --insecure -f "$work/ground.tgz" -t "$upstream/delta/app:1"
   pack_unsigned "$upstream/delta/app:1" -o "$work/delta-1"
   import "$work/delta-1.airlift" --to "$destination/site" --receipt "$work/delta-1.json" --sign-key "$work/bundle.key"
   head -c 5000000 /dev/urandom >"$work/changed"
