@@ -3,18 +3,17 @@
 use super::Watch;
 use super::bits::Bits;
 use super::error::ParityError;
-use super::make::join;
 use super::pass::trailer_bytes;
 use super::scheme::{BLOCK, STRIPES};
 use super::segment::{Hashes, hash, head_bytes};
 use super::sources::{Sources, gather};
+use super::stripes::{Stripes, in_threads};
 use super::volume::Files;
 use crate::bundle::header::{LENGTH as HEADER, VolumeHeader, VolumeKind};
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 /// Stripes that are named one by one where parity is not enough.
 const NAMED: usize = 16;
@@ -166,15 +165,10 @@ impl Damage {
             damage: self,
             hashes: head.as_ref().map(|head| Hashes::new(scheme, segment, &head.list)),
             blocks_at: scheme.blocks_at(segment),
-            next: AtomicU64::new(scheme.stripes_of(segment).start),
-            end: scheme.stripes_of(segment).end,
+            stripes: Stripes::new(scheme.stripes_of(segment)),
             files: Files::default(),
         };
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..watch.threads).map(|_| scope.spawn(|| look.run(watch))).collect();
-            let own = look.run(watch);
-            others.into_iter().map(join).fold(own, Result::and)
-        })
+        in_threads(watch.threads, || look.run(watch))
     }
 
     /// Tells from the bad blocks what cannot be made again.
@@ -281,22 +275,17 @@ struct Look<'a> {
     /// `None` where no parity volume has a whole list: then only what is not there counts as bad.
     hashes: Option<Hashes<'a>>,
     blocks_at: u64,
-    next: AtomicU64,
-    end: u64,
+    stripes: Stripes,
     files: Files,
 }
 
 impl Look<'_> {
     fn run(&self, watch: Watch<'_>) -> Result<(), ParityError> {
         let mut block = Vec::new();
-        loop {
-            let stripe = self.next.fetch_add(1, Ordering::Relaxed);
-            if stripe >= self.end {
-                return Ok(());
-            }
-            watch.go_on()?;
+        self.stripes.each(watch, |stripe| {
             self.stripe(stripe, &mut block, watch);
-        }
+            Ok(())
+        })
     }
 
     fn stripe(&self, stripe: u64, block: &mut Vec<u8>, watch: Watch<'_>) {

@@ -10,6 +10,7 @@ use super::naming::{Naming, partial};
 use super::pass::trailer_bytes;
 use super::scheme::{Covered, Numbers, Scheme, SchemeFlaw};
 use super::segment::{hash, head_bytes, place};
+use super::stripes::{Stripes, in_threads};
 use super::volume::Files;
 use super::{Watch, check_file};
 use crate::bundle::disk;
@@ -22,9 +23,7 @@ use crate::bundle::write_error::WriteError;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::thread;
 
 /// Memory for stripes that threads share; where a stripe is large, fewer threads work.
 const MEMORY: u64 = 48 << 20;
@@ -160,20 +159,13 @@ impl Making<'_> {
             blocks_at: scheme.blocks_at(segment),
             list: Mutex::new(vec![0; starts.last().copied().unwrap_or(0)]),
             starts,
-            next: AtomicU64::new(stripes.start),
-            end: stripes.end,
+            stripes: Stripes::new(stripes.clone()),
             files: Files::default(),
             targets,
         };
         let threads = threads(scheme, watch.threads).min((stripes.end - stripes.start) as usize);
-        let results: Vec<Result<(), ParityError>> = thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| work.run(watch))).collect();
-            let mut results = vec![work.run(watch)];
-            results.extend(others.into_iter().map(join));
-            results
-        });
+        in_threads(threads, || work.run(watch))?;
         let list = work.list.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.into_iter().collect::<Result<(), ParityError>>()?;
         for target in targets {
             let (head, digest) = head_bytes(scheme, target.number, segment, &list);
             target.write(scheme.frame_offset(segment), &head)?;
@@ -181,11 +173,6 @@ impl Making<'_> {
         }
         Ok(())
     }
-}
-
-/// Returns what a thread came to; a panic in it goes on here.
-pub(super) fn join<T>(thread: thread::ScopedJoinHandle<'_, T>) -> T {
-    thread.join().unwrap_or_else(|cause| std::panic::resume_unwind(cause))
 }
 
 /// Returns how many threads may hold a stripe at one time.
@@ -201,8 +188,7 @@ struct Segment<'a> {
     blocks_at: u64,
     list: Mutex<Vec<u8>>,
     starts: Vec<usize>,
-    next: AtomicU64,
-    end: u64,
+    stripes: Stripes,
     files: Files,
     targets: &'a [Target],
 }
@@ -212,18 +198,7 @@ impl Segment<'_> {
         let scheme = self.making.scheme;
         let mut encoder = Encoder::new(scheme.data(), scheme.parity as usize, super::scheme::WIDTH as usize)?;
         let mut block = Vec::new();
-        loop {
-            let stripe = self.next.fetch_add(1, Ordering::Relaxed);
-            if stripe >= self.end {
-                return Ok(());
-            }
-            watch.go_on()?;
-            if let Err(error) = self.stripe(stripe, &mut encoder, &mut block, watch) {
-                // The others stop at their next stripe.
-                self.next.store(self.end, Ordering::Relaxed);
-                return Err(error);
-            }
-        }
+        self.stripes.each(watch, |stripe| self.stripe(stripe, &mut encoder, &mut block, watch))
     }
 
     fn stripe(

@@ -21,6 +21,7 @@ mod rebuild;
 mod scheme;
 mod segment;
 mod sources;
+mod stripes;
 mod volume;
 
 pub use amount::{AmountError, ParityAmount};

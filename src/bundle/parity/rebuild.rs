@@ -5,10 +5,11 @@ use super::Watch;
 use super::code::Decoder;
 use super::damage::{Condition, Damage};
 use super::error::ParityError;
-use super::make::{Making, join, open_partial, threads};
+use super::make::{Making, open_partial, threads};
 use super::naming::{Naming, another, partial, set_aside};
 use super::scheme::{BLOCK, STRIPES, WIDTH};
 use super::segment::{Hashes, hash};
+use super::stripes::{Stripes, in_threads};
 use super::volume::{Files, identify};
 use crate::bundle::alone;
 use crate::bundle::blob_check::Ledger;
@@ -22,8 +23,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 
 /// A volume that was made again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -167,17 +166,12 @@ impl<'a> Plan<'a> {
             plan: self,
             hashes: head.as_ref().map(|head| Hashes::new(scheme, segment, &head.list)),
             blocks_at: scheme.blocks_at(segment),
-            next: AtomicU64::new(stripes.start),
-            end: stripes.end,
+            stripes: Stripes::new(stripes.clone()),
             files: Files::default(),
             targets,
         };
         let threads = threads(scheme, watch.threads).min((stripes.end - stripes.start) as usize);
-        thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| work.run(watch))).collect();
-            let own = work.run(watch);
-            others.into_iter().map(join).fold(own, Result::and)
-        })
+        in_threads(threads, || work.run(watch))
     }
 
     /// Checks a volume that was made as one that never broke: its own digest, its table, every frame.
@@ -266,8 +260,7 @@ struct Work<'a> {
     plan: &'a Plan<'a>,
     hashes: Option<Hashes<'a>>,
     blocks_at: u64,
-    next: AtomicU64,
-    end: u64,
+    stripes: Stripes,
     files: Files,
     targets: &'a BTreeMap<usize, (PathBuf, File)>,
 }
@@ -277,30 +270,19 @@ impl Work<'_> {
         let scheme = &self.plan.damage.sources.scheme;
         let mut decoder = None;
         let mut block = Vec::new();
-        loop {
-            let stripe = self.next.fetch_add(1, Ordering::Relaxed);
-            if stripe >= self.end {
-                return Ok(());
-            }
-            watch.go_on()?;
+        self.stripes.each(watch, |stripe| {
             let bad = |shard: usize| self.plan.damage.bad[shard].has(stripe);
             let wanted = |shard: &usize| self.targets.contains_key(&scheme.shards()[*shard].volume);
-            let result = self.copy(stripe, &mut block, watch).and_then(|()| {
-                if !(0..scheme.data()).filter(wanted).any(bad) {
-                    return Ok(());
-                }
-                let decoder = match &mut decoder {
-                    Some(decoder) => decoder,
-                    none => none.insert(Decoder::new(scheme.data(), scheme.parity as usize, WIDTH as usize)?),
-                };
-                self.decode(stripe, decoder, &mut block)
-            });
-            if result.is_err() {
-                // The others stop at their next stripe.
-                self.next.store(self.end, Ordering::Relaxed);
-                return result;
+            self.copy(stripe, &mut block, watch)?;
+            if !(0..scheme.data()).filter(wanted).any(bad) {
+                return Ok(());
             }
-        }
+            let decoder = match &mut decoder {
+                Some(decoder) => decoder,
+                none => none.insert(Decoder::new(scheme.data(), scheme.parity as usize, WIDTH as usize)?),
+            };
+            self.decode(stripe, decoder, &mut block)
+        })
     }
 
     /// Copies the good blocks of the volumes that are made.
