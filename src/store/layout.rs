@@ -4,6 +4,7 @@
 //! with the text `path:tag`, which is how other tools find them. Documents with a subject stand there
 //! without a name, so that their referrers can be found again.
 
+use super::kernel_lock::{Hold, lock};
 use super::put::{PutError, put};
 use crate::model::port::{
     BlobSink, BlobSource, DiskState, FileSource, ImageSink, ImageSource, ManifestBytes, OpenFile, PlaceState,
@@ -62,10 +63,7 @@ impl LayoutFolder {
     pub fn open(root: &Path) -> Result<Self, OpenError> {
         let disk = |error| OpenError::Disk(root.to_owned(), error);
         fs::create_dir_all(root).map_err(disk)?;
-        let guard = File::open(root).map_err(disk)?;
-        rustix::fs::flock(&guard, rustix::fs::FlockOperation::NonBlockingLockExclusive).map_err(|error| {
-            if error == rustix::io::Errno::WOULDBLOCK { OpenError::Busy(root.to_owned()) } else { disk(error.into()) }
-        })?;
+        let guard = guarded(root, Hold::AloneNow)?;
         let empty = fs::read_dir(root).map_err(disk)?.next().is_none();
         refuse_links(root)?;
         for algorithm in ["sha256", "sha512"] {
@@ -90,11 +88,7 @@ impl LayoutFolder {
     ///
     /// Several may read at once; a run that fills the folder meanwhile is kept out, and keeps readers out.
     pub fn open_for_reading(root: &Path) -> Result<Self, OpenError> {
-        let disk = |error| OpenError::Disk(root.to_owned(), error);
-        let guard = File::open(root).map_err(disk)?;
-        rustix::fs::flock(&guard, rustix::fs::FlockOperation::NonBlockingLockShared).map_err(|error| {
-            if error == rustix::io::Errno::WOULDBLOCK { OpenError::Busy(root.to_owned()) } else { disk(error.into()) }
-        })?;
+        let guard = guarded(root, Hold::SharedNow)?;
         if !root.join("oci-layout").exists() {
             return Err(OpenError::Foreign(root.to_owned(), "oci-layout is missing".to_owned()));
         }
@@ -202,6 +196,13 @@ impl LayoutFolder {
         }
         Ok(())
     }
+}
+
+/// Opens a folder and takes its lock.
+fn guarded(root: &Path, hold: Hold) -> Result<File, OpenError> {
+    let disk = |error| OpenError::Disk(root.to_owned(), error);
+    let guard = File::open(root).map_err(disk)?;
+    if lock(&guard, hold).map_err(disk)? { Ok(guard) } else { Err(OpenError::Busy(root.to_owned())) }
 }
 
 /// Refuses a layout whose folders of blobs are links: what they lead to is no part of it.

@@ -10,6 +10,7 @@
 pub mod archive;
 pub mod cache;
 mod folder_files;
+mod kernel_lock;
 mod layout;
 mod outgoing_archive;
 mod outgoing_file;

@@ -9,7 +9,7 @@ use super::tar_index::{Room, index};
 use super::unpack::{Packing, Spooling};
 use super::{distribution, docker, folder, imgpkg, layout};
 use crate::model::{Fault, FaultKind, json, limits};
-use rustix::fs::FlockOperation;
+use crate::store::kernel_lock::{Hold, lock};
 use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::Read;
@@ -147,12 +147,10 @@ fn bundle(place: &str) -> Fault {
 fn guard(folder: &Path) -> Result<File, Fault> {
     let place = || folder.display().to_string();
     let guard = File::open(folder).map_err(|error| Fault::local(place(), "cannot be read", error))?;
-    match rustix::fs::flock(&guard, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => Ok(guard),
-        Err(error) if error == rustix::io::Errno::WOULDBLOCK => {
-            Err(Fault::new(FaultKind::Busy, place(), "it is being filled by another run"))
-        }
-        Err(error) => Err(Fault::local(place(), "cannot be locked", error.into())),
+    match lock(&guard, Hold::SharedNow) {
+        Ok(true) => Ok(guard),
+        Ok(false) => Err(Fault::new(FaultKind::Busy, place(), "it is being filled by another run")),
+        Err(error) => Err(Fault::local(place(), "cannot be locked", error)),
     }
 }
 

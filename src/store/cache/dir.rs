@@ -2,7 +2,7 @@
 //!
 //! Whoever replaces a folder or a file of the store by a link, a pipe or a device reaches nothing outside of it.
 
-use rustix::fs::{AtFlags, CWD, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::{self, Write};
@@ -131,34 +131,6 @@ impl Dir {
             // Who may only read can hold a lock too.
             Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) => self.file(name),
             Err(error) => Err(no_link(error)),
-        }
-    }
-}
-
-/// How a lock is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hold {
-    /// With others; waits while somebody holds it alone.
-    Shared,
-    /// Alone; waits for all others.
-    Alone,
-    /// Alone, or not at all.
-    AloneNow,
-}
-
-/// Takes the kernel lock of `file`, which is held until the file is closed; `false` where it is not to be had now.
-pub(super) fn lock(file: &File, hold: Hold) -> io::Result<bool> {
-    let operation = match hold {
-        Hold::Shared => FlockOperation::LockShared,
-        Hold::Alone => FlockOperation::LockExclusive,
-        Hold::AloneNow => FlockOperation::NonBlockingLockExclusive,
-    };
-    loop {
-        match rustix::fs::flock(file, operation) {
-            Ok(()) => return Ok(true),
-            Err(Errno::INTR) => {}
-            Err(Errno::WOULDBLOCK) => return Ok(false),
-            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The folder of a store: opened, made, its blobs found.
 
-use super::dir::{Dir, Hold, Standing, lock};
+use super::dir::{Dir, Standing};
 use super::reading::content_of;
 use crate::document::{Envelope, PaperError, read_json, write_json};
 use crate::model::{Algorithm, Content, Digest, Fault};
+use crate::store::kernel_lock::{Hold, lock};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! Frees what no root keeps: first a plan, then the plan carried out under the same lock.
 
-use super::dir::Hold;
 use super::folder::{StoreError, StoreFolder, StoredBlob};
 use super::root::RootName;
 use super::sweep::{live_runs, sweep};
 use crate::model::Digest;
+use crate::store::kernel_lock::Hold;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs::File;

@@ -2,7 +2,7 @@
 
 #[cfg(test)]
 mod tests {
-    use super::super::dir::{Dir, Hold, lock};
+    use super::super::dir::Dir;
     use super::super::*;
     use crate::model::event::Silent;
     use crate::model::port::{BlobSink, BlobSource, FileSource, ImageSource, ManifestBytes, OpenFile, Source};
@@ -10,6 +10,7 @@ mod tests {
         Descriptor, Digest, Event, EventSink, Fault, FaultKind, FileUrl, MediaType, Reference, Repository, Tag,
     };
     use crate::store::LayoutFolder;
+    use crate::store::kernel_lock::{Hold, lock};
     use crate::testkit::image::noise;
     use std::collections::BTreeSet;
     use std::fs;

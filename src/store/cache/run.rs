@@ -3,12 +3,12 @@
 //! A run is a file under a kernel lock. Whoever finds such a file without its lock knows that the run is dead, whatever
 //! machine or container it had which number in.
 
-use super::dir::{Hold, lock};
 use super::folder::StoreFolder;
 use super::incoming::Incoming;
 use super::root::{RootName, StoreRoot};
 use super::sweep::sweep;
 use crate::model::{Digest, Fault};
+use crate::store::kernel_lock::{Hold, lock};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};

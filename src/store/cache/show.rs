@@ -1,10 +1,10 @@
 //! What a store holds, in numbers.
 
-use super::dir::Hold;
 use super::folder::{StoreError, StoreFolder};
 use super::root::RootName;
 use super::sweep::live_runs;
 use crate::model::Digest;
+use crate::store::kernel_lock::Hold;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

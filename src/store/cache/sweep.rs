@@ -1,8 +1,8 @@
 //! What dead runs left: files of runs without their kernel lock, and content that never got a name.
 
-use super::dir::{Hold, lock};
 use super::folder::StoreFolder;
 use crate::model::Digest;
+use crate::store::kernel_lock::{Hold, lock};
 use std::collections::BTreeSet;
 use std::io::{self, Read};
 
