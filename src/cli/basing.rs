@@ -7,7 +7,7 @@ use super::judging::{medium, public_keys};
 use crate::document::request::Request;
 use crate::flow::{Base, BaseDemand, BaseFrom, Leaving, Medium, NamedBase, Prefix, read_bases, read_paper};
 use crate::model::Digest;
-use crate::model::port::Destination;
+use crate::registry::Remote;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -57,12 +57,20 @@ impl Basing {
 }
 
 impl Basis {
-    /// Returns what is left out; `asked` answers for bases that are registries.
-    pub fn leaving<'a>(&'a self, asked: &'a dyn Destination) -> Leaving<'a> {
+    /// Makes the client that answers for bases that are registries; none where there are no bases.
+    pub fn asked(&self, opening: impl FnOnce() -> Result<Remote, CliError>) -> Result<Option<Remote>, CliError> {
         match self {
-            Self::Bases(bases) if bases.is_empty() => Leaving::Nothing,
-            Self::Bases(bases) => Leaving::Known(bases, asked),
-            Self::Request(request, digest) => Leaving::Unrequested(request, digest.clone()),
+            Self::Bases(bases) if !bases.is_empty() => opening().map(Some),
+            Self::Bases(_) | Self::Request(..) => Ok(None),
+        }
+    }
+
+    /// Returns what is left out; `asked` is what [`Basis::asked`] made.
+    pub fn leaving<'a>(&'a self, asked: Option<&'a Remote>) -> Leaving<'a> {
+        match (self, asked) {
+            (Self::Bases(bases), Some(asked)) => Leaving::Known(bases, asked),
+            (Self::Bases(_), None) => Leaving::Nothing,
+            (Self::Request(request, digest), _) => Leaving::Unrequested(request, digest.clone()),
         }
     }
 }

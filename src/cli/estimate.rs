@@ -14,7 +14,7 @@ use super::rendering::Rendering;
 use super::sourcing::Sourcing;
 use super::wanting::Wanting;
 use crate::bundle::{Options, ParityAmount, VolumeSizes};
-use crate::flow::{Aims, Context, PackRequest, Pins, Remembering, estimate, look_up};
+use crate::flow::{Aims, Context, PackRequest, Pins, Remembering, estimate};
 use std::path::PathBuf;
 
 /// Say how large a bundle will be, whether there is room, and how long it takes, before payload is fetched
@@ -70,21 +70,11 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let wanted = supply.wanted(&arguments.wanting)?;
     let source = Remembering::new(supply.source());
     let pins = Pins { charts: arguments.rendering.reading(environment)?, ..Pins::default() };
-    let lookup = look_up(&wanted, pins, &source, &context)?;
-    output.findings(&lookup.findings);
-    supply.check(&lookup.resolved.lock)?;
+    let lock = supply.pin((&wanted, pins), &source, &context, output)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let asked = arguments.connecting.remote(environment)?;
-    let leaving = basis.leaving(&asked);
-    let request = PackRequest {
-        lock: lookup.resolved.lock,
-        policy,
-        judge: &judge,
-        keys: &[],
-        leaving,
-        options,
-        parity: arguments.parity,
-    };
+    let asked = basis.asked(opening)?;
+    let leaving = basis.leaving(asked.as_ref());
+    let request = PackRequest { lock, policy, judge: &judge, keys: &[], leaving, options, parity: arguments.parity };
     let aims =
         Aims { out: arguments.out.as_deref(), to: to.as_ref().map(|place| (place.prefix(), place.destination())) };
     let estimate = estimate(request, &source, &aims, &context)?;

@@ -18,8 +18,8 @@ use super::storing::Storing;
 use super::wanting::Wanting;
 use crate::bundle::{Options, ParityAmount, VolumeSizes};
 use crate::flow::{
-    Aims, Context, PackRequest, Packed, Pins, Remembering, Wanted, check_publishable, estimate, look_up, pack,
-    pack_in_turn, pack_stream, publish, volume_list,
+    Aims, Context, PackRequest, Packed, Pins, Remembering, Wanted, check_publishable, estimate, pack, pack_in_turn,
+    pack_stream, publish, volume_list,
 };
 use std::io;
 use std::path::PathBuf;
@@ -71,9 +71,13 @@ pub struct Arguments {
 }
 
 impl Arguments {
+    fn is_piped(&self) -> bool {
+        self.output.as_os_str() == "-"
+    }
+
     /// Refuses parity where the volumes pass only once: it needs their bytes a second time.
     fn refuse_parity_in_one_pass(&self) -> Result<(), CliError> {
-        let (what, hint) = if self.output.as_os_str() == "-" {
+        let (what, hint) = if self.is_piped() {
             (
                 "parity over a stream",
                 "write the volumes to a folder and send the files; parity volumes behind them are read from a stream too",
@@ -98,13 +102,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     arguments.refuse_parity_in_one_pass()?;
     arguments.volume_list.as_deref().map_or(Ok(()), check_publishable)?;
     let target = arguments.media.target(&arguments.output)?;
-    let beside = Some(&*arguments.output).filter(|out| out.as_os_str() != "-");
+    let piped = arguments.is_piped();
+    let beside = (!piped).then_some(&*arguments.output);
     let (policy, judge) = arguments.judging.judge()?;
     let keys = arguments.signing.keys(environment)?;
     let basis = arguments.basing.basis()?;
     let progress = Arc::new(output.progress());
     let context = Context { events: &*progress, threads: arguments.connecting.concurrency(), stop: &environment.stop };
-    let piped = arguments.output.as_os_str() == "-";
     let opening = || arguments.connecting.remote(environment);
     let supply = arguments.sourcing.supply(opening, (beside, environment), &context, output)?;
     let wanted = supply.wanted(&arguments.wanting)?;
@@ -113,24 +117,13 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let (charts, narrowing) =
         (arguments.rendering.reading(environment)?, arguments.narrowed.meant(matches!(wanted, Wanted::Mirror(_)))?);
     let pins = Pins { charts, narrowing, ..Pins::default() };
-    let lookup = look_up(&wanted, pins, &source, &context)?;
-    output.findings(&lookup.findings);
-    supply.check(&lookup.resolved.lock)?;
+    let lock = supply.pin((&wanted, pins), &source, &context, output)?;
     let options = Options { volume_size: arguments.volume_size, ..Options::default() };
-    let asked = arguments.connecting.remote(environment)?;
-    let leaving = basis.leaving(&asked);
-    let request = PackRequest {
-        lock: lookup.resolved.lock,
-        policy,
-        judge: &judge,
-        keys: &keys,
-        leaving,
-        options,
-        parity: arguments.parity,
-    };
+    let asked = basis.asked(opening)?;
+    let leaving = basis.leaving(asked.as_ref());
+    let request = PackRequest { lock, policy, judge: &judge, keys: &keys, leaving, options, parity: arguments.parity };
     if arguments.dry_run {
-        let out = (!piped).then_some(arguments.output.as_path());
-        let estimate = estimate(request, &source, &Aims { out, to: None }, &context)?;
+        let estimate = estimate(request, &source, &Aims { out: beside, to: None }, &context)?;
         return measured(&estimate, None, Form::Table, output);
     }
     let packed = match target {

@@ -7,7 +7,7 @@ use super::output::Output;
 use super::wanting::Wanting;
 use crate::discover::PlatformRule;
 use crate::document::lock::Lock;
-use crate::flow::{Context, Wanted, check_whole, everything, open_trove, survey_sources};
+use crate::flow::{Context, Pins, Wanted, check_whole, everything, look_up, open_trove, survey_sources};
 use crate::model::port::Source;
 use crate::registry::Remote;
 use crate::store::archive::{Naming, SourceName, Trove};
@@ -109,6 +109,20 @@ impl Supply {
             Self::Files(trove) => Ok(everything(trove, platforms)?),
             Self::Registries(_) => Err(CliError::usage("nothing is wanted")),
         }
+    }
+
+    /// Pins what is wanted, shows what a person should know of it, and checks that files hold all of it.
+    pub fn pin(
+        &self,
+        (wanted, pins): (&Wanted, Pins),
+        source: &dyn Source,
+        context: &Context<'_>,
+        output: &Output,
+    ) -> Result<Lock, CliError> {
+        let lookup = look_up(wanted, pins, source, context)?;
+        output.findings(&lookup.findings);
+        self.check(&lookup.resolved.lock)?;
+        Ok(lookup.resolved.lock)
     }
 
     /// Checks that files hold everything that `lock` names.

@@ -13,7 +13,7 @@ use super::signing::Signing;
 use super::sourcing::Sourcing;
 use super::storing::Storing;
 use super::wanting::Wanting;
-use crate::flow::{Context, Pins, Remembering, SyncRequest, Wanted, look_up, sync, take_guard};
+use crate::flow::{Context, Pins, Remembering, SyncRequest, Wanted, sync, take_guard};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -65,16 +65,9 @@ pub fn run(arguments: Arguments, environment: &Environment, output: &Output) -> 
     let (charts, narrowing) =
         (arguments.rendering.reading(environment)?, arguments.narrowed.meant(matches!(wanted, Wanted::Mirror(_)))?);
     let pins = Pins { charts, narrowing, ..Pins::default() };
-    let lookup = look_up(&wanted, pins, &source, &context)?;
-    output.findings(&lookup.findings);
-    supply.check(&lookup.resolved.lock)?;
-    let request = SyncRequest {
-        lock: lookup.resolved.lock,
-        judge: &judge,
-        prefix: place.prefix(),
-        mode: arguments.receiving.mode(),
-        now: &clock::now,
-    };
+    let lock = supply.pin((&wanted, pins), &source, &context, output)?;
+    let request =
+        SyncRequest { lock, judge: &judge, prefix: place.prefix(), mode: arguments.receiving.mode(), now: &clock::now };
     let synced = sync(request, &source, place.destination(), &context)?;
     if synced.failure.is_none() && synced.receipt.is_some() {
         arguments.storing.keep(&stocked, &arguments.wanting.job("sync"), output);
