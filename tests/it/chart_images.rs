@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Packs files below a folder of the chart's name, as Helm does.
-pub fn archive(name: &str, files: &[(&str, &str)]) -> Vec<u8> {
+pub fn archive<T: AsRef<str>>(name: &str, files: &[(&str, T)]) -> Vec<u8> {
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
     for (path, text) in files {
+        let text = text.as_ref();
         let mut header = tar::Header::new_ustar();
         header.set_size(text.len() as u64);
         header.set_mode(0o644);

@@ -1,10 +1,10 @@
 //! Parity at the command line: packed with it, checked, repaired, imported; and killed on the way.
 
+use crate::kill::{Dice, kill};
 use crate::stage::{Ran, Stage, small, volumes};
 use airlift::model::Reference;
 use airlift::testkit::image::{Sample, SampleImage};
 use std::fs;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 const UNSIGNED: [&str; 2] = ["--allow-unsigned", "**"];
@@ -137,34 +137,6 @@ fn parity_behind_the_volumes_of_a_stream_is_imported_over() {
     stage.assert_arrived("team/app", &Reference::Tag("1".parse().unwrap()), image.digest());
 }
 
-/// A pseudo-random sequence.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: u128) -> Duration {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        Duration::from_micros(u64::try_from(u128::from(self.0) % below.max(1)).unwrap())
-    }
-}
-
-/// Runs a command and kills it after a random part of `whole`, unless it has ended.
-fn kill(mut command: std::process::Command, wait: Duration) -> bool {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let until = Instant::now() + wait;
-    while Instant::now() < until {
-        if child.try_wait().unwrap().is_some() {
-            return false;
-        }
-        std::thread::yield_now();
-    }
-    let running = child.try_wait().unwrap().is_none();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    running
-}
-
 #[test]
 fn killed_while_parity_is_made_or_a_volume_repaired_the_same_command_ends_in_the_same_bytes() {
     let stage = Stage::new();
@@ -191,7 +163,7 @@ fn killed_while_parity_is_made_or_a_volume_repaired_the_same_command_ends_in_the
             put();
             damage();
             for _ in 0..3 {
-                hit += u32::from(kill(stage.command(arguments), dice.roll(whole.as_micros())));
+                hit += u32::from(kill(stage.command(arguments), &mut dice, whole));
                 // What has a final name is whole, or what it was before.
                 for (name, bytes) in volumes(stage.folder.path(), "b") {
                     let as_before =

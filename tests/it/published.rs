@@ -1,23 +1,10 @@
 //! Published charts of Blueprints as a catalogue: versions from the registry's tags, needs from the charts themselves.
 
+use crate::chart_images::archive;
 use crate::stage::{Ran, Stage, small};
 use airlift::document::lock::Lock;
 use airlift::serve::{Answer, Faults, Rule};
 use airlift::testkit::image::SampleImage;
-use std::io::Write;
-
-fn archive(name: &str, files: &[(&str, String)]) -> Vec<u8> {
-    let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-    for (path, text) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(text.len() as u64);
-        header.set_mode(0o644);
-        tar.append_data(&mut header, format!("{name}/{path}"), text.as_bytes()).unwrap();
-    }
-    let mut gzip = tar.into_inner().unwrap();
-    gzip.flush().unwrap();
-    gzip.finish().unwrap()
-}
 
 struct Registry(Stage);
 
