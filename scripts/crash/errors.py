@@ -12,7 +12,6 @@ counts as a success. Then all reads and writes are cut short, and each call is i
 Exit: 0 good, 1 a violation, 77 it cannot run here.
 """
 
-import argparse
 import sys
 import time
 
@@ -90,12 +89,7 @@ def harmless(case, every, offset, good):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", default=[])
-    parser.add_argument("--airlift", default=str(world.SCRIPTS.parent / "target/release/airlift"))
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = world.options_at_calls(__doc__).parse_args()
     if not tracer.can_run():
         print("SKIPPED: the tracer knows Linux on x86-64 only")
         return 77

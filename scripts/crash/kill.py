@@ -11,7 +11,6 @@ in the bytes of an undisturbed run, with nothing left behind.
 --airlift names the program. Exit: 0 good, 1 a violation, 77 it cannot run here.
 """
 
-import argparse
 import subprocess
 import sys
 import time
@@ -71,11 +70,7 @@ def sweep(case, every, offset, patience):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE")
-    parser.add_argument("--airlift", default=str(world.SCRIPTS.parent / "target/release/airlift"))
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
+    parser = world.options_at_calls(__doc__)
     parser.add_argument("--patience", type=float, default=3600, help="seconds for one case")
     parser.add_argument("--in", dest="folder", metavar="FOLDER")
     words, rest = sys.argv[1:], []

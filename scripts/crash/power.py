@@ -11,7 +11,6 @@ the same command must end in the bytes of an undisturbed run.
 Needs root and loop devices; touches only those that it made. Exit: 0 good, 1 a violation, 77 it cannot run here.
 """
 
-import argparse
 import fcntl
 import os
 import struct
@@ -95,12 +94,7 @@ def sweep(case, disk, every, offset):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", default=[])
-    parser.add_argument("--airlift", default=str(world.SCRIPTS.parent / "target/release/airlift"))
-    parser.add_argument("--every", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
-    arguments = parser.parse_args()
+    arguments = world.options_at_calls(__doc__).parse_args()
     if not tracer.can_run() or os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
         print("SKIPPED: it needs Linux on x86-64, root and loop devices")
         return 77

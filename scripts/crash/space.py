@@ -10,7 +10,6 @@ that is not whole. With more room the same command must end in the bytes of an u
 Needs root, to mount a tmpfs. Exit: 0 good, 1 a violation, 77 it cannot run here.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -91,9 +90,8 @@ def sweep(name, make, folder, steps):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", metavar="CASE", default=[])
-    parser.add_argument("--airlift", default=str(world.SCRIPTS.parent / "target/release/airlift"))
+    parser = world.options(__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE")
     parser.add_argument("--steps", type=int, default=60)
     arguments = parser.parse_args()
     if os.geteuid() != 0:

@@ -9,7 +9,6 @@ what was sent. One run is measured; another is traced with strace.
 Exit: 0 good, 1 not, 77 it cannot run here.
 """
 
-import argparse
 import os
 import re
 import shutil
@@ -64,8 +63,7 @@ def put_giant(ours, size):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--airlift", default=str(world.SCRIPTS.parent / "target/release/airlift"))
+    parser = world.options(__doc__)
     parser.add_argument("--size", default="1GB")
     arguments = parser.parse_args()
     if not shutil.which("strace"):

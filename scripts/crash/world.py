@@ -5,6 +5,7 @@ what must stand there in the end (`portrait`). Another command is added by anoth
 `--in FOLDER -- COMMAND...`: then all files of the folder are its state.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -21,6 +22,22 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 OCI = "application/vnd.oci.image."
 MANIFEST, CONFIG, TAR = OCI + "manifest.v1+json", OCI + "config.v1+json", OCI + "layer.v1.tar"
 INDEX = OCI + "index.v1+json"
+
+
+def options(text):
+    """A parser of command lines with what all of these scripts take."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--airlift", default=str(SCRIPTS.parent / "target/release/airlift"))
+    return parser
+
+
+def options_at_calls(text):
+    """The same for those that disturb numbered calls of cases."""
+    parser = options(text)
+    parser.add_argument("cases", nargs="*", metavar="CASE")
+    parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--offset", type=int, default=0)
+    return parser
 
 
 def noise(seed, size):
